@@ -150,8 +150,13 @@ class ItemFeatures:
 
 def hash_token(text: str) -> int:
     """Stable bucket of a feature in [1, TOKEN_BUCKETS), the same on every machine and run."""
+    return 1 + stable_hash(text) % (TOKEN_BUCKETS - 1)
+
+
+def stable_hash(text: str) -> int:
+    """64-bit hash that is the same on every machine and run."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return 1 + int.from_bytes(digest, "little") % (TOKEN_BUCKETS - 1)
+    return int.from_bytes(digest, "little")
 
 
 def character_ngrams(text: str, shortest: int = 2, longest: int = 4) -> list[str]:
