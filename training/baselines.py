@@ -169,17 +169,18 @@ def transitions(log: Log, parameters: Parameters) -> LinearBaseline:
 def ials(log: Log, parameters: Parameters) -> FactorBaseline:
     """Implicit ALS (Hu, Koren & Volinsky 2008) by the library `implicit`."""
     from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
 
     alpha, regularisation = parameters["alpha"], parameters["regularisation"]
-    model = AlternatingLeastSquares(
-        factors=int(parameters["factors"]),
-        regularization=regularisation,
-        alpha=alpha,
-        iterations=15,
-        random_state=0,
-        num_threads=1,
-    )
-    model.fit(interaction_matrix(log), show_progress=False)
+    with threadpool_limits(1, "blas"):  # the library parallelises by itself and warns otherwise
+        model = AlternatingLeastSquares(
+            factors=int(parameters["factors"]),
+            regularization=regularisation,
+            alpha=alpha,
+            iterations=15,
+            random_state=0,
+        )
+        model.fit(interaction_matrix(log), show_progress=False)
     return FactorBaseline(model.item_factors, alpha, regularisation, positive_actions(log))
 
 

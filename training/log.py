@@ -59,7 +59,7 @@ def encode(interactions: Interactions) -> Log:
     types = events["type"].combine_chunks()
     codes = [ACTION_CODES[name] for name in ACTIONS]
     actions = np.asarray(codes)[_rows(types, pa.array(ACTIONS))]
-    return Log(
+    unsorted = Log(
         user_rows=_rows(events["user_id"], interactions.users["user_id"]),
         item_rows=_rows(events["item_id"], interactions.items["item_id"]),
         time_ms=events["time"].to_numpy().astype(np.int64),
@@ -70,6 +70,7 @@ def encode(interactions: Interactions) -> Log:
         user_count=len(interactions.users),
         item_count=len(interactions.items),
     )
+    return select(unsorted, np.lexsort((unsorted.time_ms, unsorted.user_rows)))
 
 
 def _rows(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> Rows:

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+import pyarrow as pa
+
 from training.datasets import amazon, generic, kuairand, movielens
 from training.datasets.interactions import Interactions
 
@@ -33,9 +35,8 @@ def load_dataset(name: str, folder: Path | None, seed: int) -> Interactions:
 
 def fingerprint(interactions: Interactions) -> str:
     """Digest of all events, so that a bundle says exactly what it was trained on."""
-    digest = hashlib.sha256()
-    for column in ("user_id", "item_id", "time", "type"):
-        for chunk in interactions.events[column].chunks:
-            for buffer in chunk.buffers():
-                digest.update(buffer or b"")
-    return digest.hexdigest()[:16]
+    events = interactions.events.select(["user_id", "item_id", "time", "type"]).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, events.schema) as stream:
+        stream.write_table(events)
+    return hashlib.sha256(sink.getvalue()).hexdigest()[:16]
