@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from models.features import (
     ACTION_CODES,
+    ACTIONS,
+    ACTIONS_BY_STRENGTH,
     TOKEN_BUCKETS,
     TOKENS_PER_ITEM,
     UNKNOWN_WATCH_RATIO,
@@ -12,6 +14,7 @@ from models.features import (
     action_of,
     batch_histories,
     character_ngrams,
+    distinct,
     hash_token,
     history_vectors,
     item_features,
@@ -33,9 +36,30 @@ def history(rows: list[int]) -> History:
 def test_batch_keeps_the_newest_events_and_pads_the_rest(lists: list[list[int]]) -> None:
     batch = batch_histories([history(rows) for rows in lists], 4)
     for b, rows in enumerate(lists):
-        assert batch.rows[b, : len(rows)].tolist() == rows[:4]
-        assert batch.mask[b].sum() == min(len(rows), 4)
-        assert (batch.actions[b, len(rows) :] == 0).all()
+        newest = list(dict.fromkeys(rows))[:4]
+        assert batch.rows[b, : len(newest)].tolist() == newest
+        assert batch.mask[b].sum() == len(newest)
+        assert (batch.actions[b, len(newest) :] == 0).all()
+        assert batch.age_s[b, 0] == 0
+
+
+def test_actions_on_one_item_become_the_strongest_where_the_newest_stood() -> None:
+    codes = [ACTION_CODES[name] for name in ("impression", "like", "play", "long_view")]
+    past = History(
+        np.array([7, 3, 7, 3]),
+        np.array(codes),
+        np.array([0.1, -1, 0.8, 0.5], np.float32),
+        np.array([5, 6, 7, 8], np.float32),
+    )
+    merged = distinct(past)
+    assert merged.rows.tolist() == [7, 3]
+    assert merged.actions.tolist() == [ACTION_CODES["play"], ACTION_CODES["like"]]
+    assert merged.watch_ratio.tolist() == pytest.approx([0.8, 0.5])
+    assert merged.age_s.tolist() == [5, 6]
+
+
+def test_every_action_has_a_strength() -> None:
+    assert sorted(ACTIONS_BY_STRENGTH) == sorted(ACTIONS)
 
 
 def test_padding_gathers_zeros() -> None:
