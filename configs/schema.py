@@ -1,6 +1,7 @@
 """Every setting, frozen and checked; what reads the files is ``configs.load``."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -82,3 +83,49 @@ class FeedConfig(Section):
 
     sources: SourcesSection = SourcesSection()
     spread: SpreadSection = SpreadSection()
+
+
+class TowersSection(Section):
+    """Shape of the two towers."""
+
+    dimensions: int = Field(default=64, ge=1, le=1024)  # learned coordinates
+    history_length: int = Field(default=100, ge=1, le=4096)  # distinct items the user tower reads
+    temperature: float | None = Field(default=None, gt=0)  # unit-length coordinates divided by it
+    dropout: float = Field(default=0.2, ge=0, lt=1)  # of the learned user coordinates
+    id_dropout: float = Field(default=0.1, ge=0, lt=1)  # share of items read by content alone
+
+
+class LinearSection(Section):
+    """Item-item factors as further coordinates."""
+
+    kind: Literal["none", "ease", "transitions"] = "none"
+    dimensions: int = Field(default=256, ge=1, le=2048)
+    l2: float = Field(default=300.0, gt=0)  # of EASE
+    decay: float = Field(default=0.0, ge=0)  # power of recency among the positives read
+    identity: float = Field(default=0.0, ge=0)  # weight of single items when factorising
+    popularity_power: float = Field(default=0.0, ge=0, le=1)
+    gains: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # tried on validation users
+
+
+class FitSection(Section):
+    """How the towers are fitted."""
+
+    objective: Literal["completion", "next"] = "completion"
+    read_share: tuple[float, float] = (0.2, 1.0)  # completion: share of a user's events read
+    window: int = Field(default=3, ge=1)  # next: positives predicted after a moment
+    other_weight: float = Field(default=1.5, ge=0)  # events that are not positives to come
+    epochs: int = Field(default=14, ge=1)
+    evaluate_every: int = Field(default=2, ge=1)  # epochs
+    metric: str = "recall@50"  # what the best epoch and gain are chosen by
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: float = Field(default=9e-3, gt=0)
+    weight_decay: float = Field(default=0.3, ge=0)  # of embeddings
+    uniform_negatives: int = Field(default=2048, ge=1)  # above 20,000 items
+
+
+class TwoTowerConfig(Section):
+    """``configs/two_tower/*.yaml``."""
+
+    towers: TowersSection = TowersSection()
+    linear: LinearSection = LinearSection()
+    fit: FitSection = FitSection()
