@@ -10,21 +10,22 @@ from torch import Tensor
 from embeddings.build import complete_feed_bundle
 from models.bundle import Manifest, Provenance, staged
 from models.export import export
-from models.features import ACTIONS, UNKNOWN_WATCH_RATIO
+from models.features import ACTIONS, UNKNOWN_WATCH_RATIO, HistoryBatch
 from training.fit import Towers
 
 PARITY_BATCHES = (1, 5)  # beside the one that is traced
 
 
 def pack(
-    towers: Towers, items: pa.Table, history_length: int, provenance: Provenance, out: Path
+    towers: Towers, items: pa.Table, histories: HistoryBatch, provenance: Provenance, out: Path
 ) -> tuple[Manifest, float]:
     """Export both towers, embed the catalogue, build the index, ask golden queries, seal.
 
     Args:
         towers: in evaluation mode.
         items: N records of the Item contract, in row order.
-        history_length: T. provenance: of the manifest. out: the bundle's folder.
+        histories: [B, T] of some users, for tuning the index.
+        provenance: of the manifest. out: the bundle's folder.
 
     Returns:
         The manifest, and the largest relative difference between torch and ONNX.
@@ -33,6 +34,7 @@ def pack(
         ParityError: ONNX and torch disagree.
         BundleError: `out` exists, or the parts disagree.
     """
+    history_length = histories.rows.shape[1]
     with staged(out) as folder:
         user, *user_checks = (user_inputs(towers, history_length, b) for b in (3, *PARITY_BATCHES))
         item, *item_checks = (item_inputs(towers, b) for b in (3, *PARITY_BATCHES))
@@ -46,7 +48,7 @@ def pack(
             folder,
             items,
             popularity=prior * len(prior),
-            history_length=history_length,
+            histories=histories,
             provenance=provenance,
             evaluation={"parity": parity},
         )

@@ -21,17 +21,18 @@ from configs.load import load
 from configs.schema import TwoTowerConfig
 from models.arrays import Vectors
 from models.bundle import BundleError, DataFacts, Provenance
-from models.features import ItemFeatures, item_features
+from models.features import HistoryBatch, ItemFeatures, batch_histories, item_features
 from training.datasets.interactions import Interactions
 from training.datasets.load import DATASETS, fingerprint, load_dataset
 from training.fit import Towers, fit
-from training.log import Log, encode
+from training.log import Log, encode, histories
 from training.pack import pack
 from training.protocols import PROTOCOLS, Split, renumbered, unseen_users
 from training.report import peak_memory_gb, print_report
 from training.torch_ranking import part_scores, rank_scores
 
 CONFIGS = Path("configs/two_tower")
+TUNING_USERS = 2_000
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,13 @@ def choose(split: Split, features: ItemFeatures, config: TwoTowerConfig, seed: i
 def unit_gain(learned: Vectors, linear: Vectors) -> float:
     """What brings both parts to the same spread within a user."""
     return float(learned.std(1).mean() / max(linear.std(1).mean(), 1e-12))
+
+
+def tuning_histories(log: Log, history_length: int, seed: int) -> HistoryBatch:
+    """Histories of a sample of users, whose interests tune the index."""
+    users = np.unique(log.user_rows)
+    sample = np.random.default_rng(seed).choice(users, min(TUNING_USERS, len(users)), replace=False)
+    return batch_histories(histories(log, sample), history_length)
 
 
 def data_facts(options: argparse.Namespace, data: Interactions, log: Log) -> DataFacts:

@@ -34,10 +34,10 @@ class LoggingPolicy:
         recorded_share: part of all sessions that the log holds.
     """
 
-    interest: float = 0.5
-    popular: float = 0.43
-    sharpness: float = 12.0
-    reach_share: float = 0.9
+    interest: float = 0.72
+    popular: float = 0.22
+    sharpness: float = 18.0
+    reach_share: float = 1.0
     freshness_days: float = 30.0
     page: int = 8
     pages: int = 12

@@ -55,7 +55,7 @@ class WorldParameters:
     leaf_skew: float = drawn(0.4, 0.7, "Zipf exponent over leaves", CHOSEN)
     creator_variance: float = drawn(0.1, 0.18, "share of an item vector", CHOSEN)
     residual_variance: float = drawn(0.08, 0.16, "share of an item vector", CHOSEN)
-    reach_sigma: float = drawn(2.0, 2.3, "sigma of log reach", KUAIRAND)
+    reach_sigma: float = drawn(2.2, 2.5, "sigma of log reach", KUAIRAND)
     reach_quality: float = drawn(0.15, 0.35, "log reach a unit of quality", CHOSEN)
     duration_median_s: float = drawn(68.0, 82.0, "s", KUAIRAND)
     duration_sigma: float = drawn(1.0, 1.1, "sigma of log s", KUAIRAND)
@@ -74,7 +74,7 @@ class WorldParameters:
     social_sigma: float = drawn(1.2, 1.5, "logit", KUAIRAND)
     price_sensitivity: float = drawn(0.6, 1.2, "logit a log price, mean", CHOSEN)
     # attention
-    base_logit: float = drawn(-0.9, -0.76, "logit", KUAIRAND)
+    base_logit: float = drawn(-1.22, -1.08, "logit", KUAIRAND)
     affinity_slope: float = drawn(3.4, 4.4, "logit a unit of affinity", CHOSEN)
     quality_slope: float = drawn(0.55, 0.75, "logit a unit of quality", KUAIRAND)
     duration_curvature: float = drawn(0.04, 0.07, "logit a squared log s", KUAIRAND)
