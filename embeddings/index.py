@@ -155,6 +155,8 @@ class ListedIndex:
         lists.sel, lists.nprobe = selector, nprobe
         parameters.index_params = lists
         faiss.omp_set_num_threads(1)  # each thread has its own setting; replicas run in parallel
+        # Half-byte lookup tables cannot be scaled for a zero query, to which all items are equal.
+        queries = np.where(queries.any(axis=1, keepdims=True), queries, np.float32(1))
         rows: Rows = self._index.search(queries, k, params=parameters)[1]
         return rows
 
