@@ -187,7 +187,8 @@ def load_index(path: Path, facts: IndexFacts, vectors: Vectors) -> ItemIndex:
     """
     try:
         if facts.kind == "exact":
-            return ExactIndex(np.load(path, allow_pickle=False))
+            with path.open("rb") as file:
+                return ExactIndex(np.lib.format.read_array(file))
         # Unlike IO_FLAG_MMAP this starts no prefetch threads per query; adding would abort.
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         if facts.kind == "flat" and isinstance(index, faiss.IndexFlat):

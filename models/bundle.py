@@ -199,7 +199,7 @@ def load_array(bundle: Bundle, name: str, shape: tuple[int, ...], dtype: str) ->
     """
     path = bundle.folder / name
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError) as error:
         raise BundleError(f"{path}: cannot be read as an array: {error}") from error
     if array.shape != shape or array.dtype != np.dtype(dtype):
