@@ -55,13 +55,19 @@ def choose_and_score(train: Log, valid: Cases, final: Log, test: Cases) -> dict[
 def best_settings(family: Family, train: Log, valid: Cases) -> dict[str, dict[str, Setting]]:
     """Per baseline of the family and per metric, the setting that is best on `valid`."""
     values: dict[str, list[tuple[Setting, Ranking]]] = {name: [] for name in family.decays}
-    for parameters in family.grid:
+    for parameters in distinct_settings(family, train):
         baseline = family.fit(train, parameters)
         for name, decays in family.decays.items():
             for decay in decays:
                 ranking = rank_baseline(baseline, valid, decay, train.item_count)
                 values[name].append((Setting(name, parameters, decay), ranking))
     return {name: {m: _best(tried, m) for m in METRICS} for name, tried in values.items()}
+
+
+def distinct_settings(family: Family, log: Log) -> list[Parameters]:
+    """The family's grid; where all events are positives, `everything` changes nothing."""
+    same = bool(log.positive.all())
+    return [p for p in family.grid if not (same and p.get("everything"))]
 
 
 def _best(tried: list[tuple[Setting, Ranking]], metric: str) -> Setting:
