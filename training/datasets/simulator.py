@@ -8,15 +8,23 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.load import load as load_settings
 from configs.schema import Section
 from training.datasets.interactions import Interactions
 from training.datasets.world.draw import START_MS, World, draw_world, new_items
-from training.datasets.world.log import LoggingPolicy, sample_log
+from training.datasets.world.log import (
+    LoggingPolicy,
+    Page,
+    draw_page,
+    events_table,
+    sample_log,
+    shown_after_ms,
+)
 from training.datasets.world.marginals import comparison
 from training.datasets.world.memory import Memory, begin_sessions, fresh_memory
 from training.datasets.world.people import Visits, draw_visits
@@ -30,19 +38,24 @@ __all__ = [
     "VALUE_WEIGHTS",
     "LoggingPolicy",
     "Memory",
+    "Page",
     "Responses",
     "SimulatorSettings",
     "Visits",
     "World",
     "begin_sessions",
+    "draw_page",
     "draw_visits",
     "draw_world",
+    "events_table",
     "fresh_memory",
     "load",
+    "log_of",
     "new_items",
     "respond",
     "sample_log",
     "settings_at",
+    "shown_after_ms",
     "values",
     "world_of",
 ]
@@ -66,6 +79,15 @@ class LogSettings(Section):
     interest: float = Field(default=LoggingPolicy.interest, ge=0.0, le=1.0)
     popular: float = Field(default=LoggingPolicy.popular, ge=0.0, le=1.0)
     recorded_share: float = Field(default=LoggingPolicy.recorded_share, gt=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.interest + self.popular > 1.0:
+            raise ValueError(
+                f"log.interest = {self.interest} and log.popular = {self.popular} "
+                "must not exceed 1 together; lower one"
+            )
+        return self
 
 
 class SimulatorSettings(Section):
@@ -99,11 +121,13 @@ def load(path: Path | None, seed: int = 0) -> Interactions:
     return log_of(settings, world_of(settings, seed), seed)
 
 
-def log_of(settings: SimulatorSettings, world: World, seed: int) -> Interactions:
-    """The world's log; its draws are apart from those the world was made of."""
+def log_of(
+    settings: SimulatorSettings, world: World, seed: int, memory: Memory | None = None
+) -> Interactions:
+    """The world's log; `memory`, where given, is left as the log leaves its users."""
     chosen = settings.log.model_dump(exclude={"days"})
-    rng = np.random.default_rng([seed, 1])
-    return sample_log(world, settings.log.days, replace(LoggingPolicy(), **chosen), rng)
+    rng = np.random.default_rng([seed, 1])  # apart from the draws the world was made of
+    return sample_log(world, settings.log.days, replace(LoggingPolicy(), **chosen), rng, memory)
 
 
 def compare(folder: Path, seed: int) -> bool:

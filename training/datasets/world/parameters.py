@@ -56,7 +56,7 @@ class WorldParameters:
     leaf_skew: float = drawn(0.4, 0.7, "Zipf exponent over leaves", CHOSEN)
     creator_variance: float = drawn(0.1, 0.18, "share of an item vector", CHOSEN)
     residual_variance: float = drawn(0.08, 0.16, "share of an item vector", CHOSEN)
-    reach_sigma: float = drawn(2.2, 2.5, "sigma of log reach", KUAIRAND)
+    reach_sigma: float = drawn(2.3, 2.6, "sigma of log reach", KUAIRAND)
     reach_quality: float = drawn(0.15, 0.35, "log reach a unit of quality", CHOSEN)
     duration_median_s: float = drawn(68.0, 82.0, "s", KUAIRAND)
     duration_sigma: float = drawn(1.0, 1.1, "sigma of log s", KUAIRAND)
@@ -75,7 +75,7 @@ class WorldParameters:
     social_sigma: float = drawn(1.2, 1.5, "logit", KUAIRAND)
     price_sensitivity: float = drawn(0.6, 1.2, "logit a log price, mean", CHOSEN)
     # attention
-    base_logit: float = drawn(0.02, 0.14, "logit at the middle affinity", KUAIRAND)
+    base_logit: float = drawn(0.12, 0.24, "logit at the middle affinity", KUAIRAND)
     affinity_slope: float = drawn(3.4, 4.4, "logit a unit of affinity", CHOSEN)
     quality_slope: float = drawn(0.55, 0.75, "logit a unit of quality", KUAIRAND)
     duration_curvature: float = drawn(0.04, 0.07, "logit a squared log s", KUAIRAND)
@@ -90,7 +90,7 @@ class WorldParameters:
     # watching
     glance_median_s: float = drawn(1.9, 2.2, "s", KUAIRAND)
     glance_sigma: float = drawn(0.65, 0.75, "sigma of log s", KUAIRAND)
-    stay_median_s: float = drawn(25.0, 31.0, "s at logit 0", KUAIRAND)
+    stay_median_s: float = drawn(22.0, 26.0, "s at logit 0", KUAIRAND)
     stay_sigma: float = drawn(1.4, 1.55, "sigma of log s", KUAIRAND)
     stay_slope: float = drawn(0.2, 0.3, "log s a logit", CHOSEN)
     loop_share: float = drawn(0.5, 0.62, "of completions of the shortest videos", KUAIRAND)
@@ -98,7 +98,7 @@ class WorldParameters:
     # reactions, logits for an average user who did not view long
     like_logit: float = drawn(-5.6, -5.4, "logit", KUAIRAND)
     comment_logit: float = drawn(-8.85, -8.55, "logit", KUAIRAND)
-    share_logit: float = drawn(-8.8, -8.5, "logit", KUAIRAND)
+    share_logit: float = drawn(-8.95, -8.7, "logit", KUAIRAND)
     follow_base_logit: float = drawn(-8.2, -8.0, "logit", KUAIRAND)
     negative_logit: float = drawn(-7.2, -6.95, "logit", KUAIRAND)
     reaction_quality: float = drawn(0.35, 0.55, "logit a unit of quality", KUAIRAND)
