@@ -162,12 +162,21 @@ def ease_matrix(log: Log, l2: float) -> Vectors:
     matrix = interaction_matrix(log)
     gram = (matrix.T @ matrix).toarray().astype(np.float32)
     gram[np.diag_indices_from(gram)] += l2
-    factor = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
-    inverse = linalg.cho_solve(factor, np.eye(len(gram), dtype=np.float32), check_finite=False)
+    inverse = inverse_of_definite(gram)
     weights = inverse / -np.diag(inverse)
     weights[np.diag_indices_from(weights)] = 0
     result: Vectors = weights.astype(np.float32)
     return result
+
+
+def inverse_of_definite(matrix: Vectors) -> Vectors:
+    """[N, N] inverse of a symmetric positive definite matrix, by its Cholesky factor."""
+    factor, fault = linalg.lapack.spotrf(matrix, lower=1, clean=1)
+    half, worse = linalg.lapack.spotri(factor, lower=1)
+    if fault or worse:
+        raise np.linalg.LinAlgError(f"a matrix of {len(matrix)} rows is not positive definite")
+    inverse: Vectors = half + np.tril(half, -1).T
+    return inverse
 
 
 def transitions(log: Log, parameters: Parameters) -> LinearBaseline:
