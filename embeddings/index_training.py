@@ -28,7 +28,7 @@ from models.bundle import IndexFacts
 
 FLAT_ITEMS = 20_000  # up to here comparing every vector is as fast as lists
 SQ8_ITEMS = 10_000_000  # up to here lists hold a byte a coordinate; above, half a byte for two
-REFINED = {"ivf_sq8": 1.2, "ivf_pq": 8.0}  # candidates per result, rescored exactly
+REFINED = {"ivf_sq8": 1.2, "ivf_pq": 4.0}  # candidates per result, rescored exactly
 FEWEST_LISTED = 256  # k-means and quantisers need examples
 POINTS_PER_LIST = 48  # k-means gains nothing measurable beyond
 KMEANS_ROUNDS = 8
@@ -166,7 +166,9 @@ def _empty_lists(quantizer: Any, width: int, count: int, kind: str) -> Any:
     if kind == "ivf_sq8":
         code = faiss.ScalarQuantizer.QT_8bit
         return faiss.IndexIVFScalarQuantizer(quantizer, width, count, code, metric)
-    return faiss.IndexIVFPQFastScan(quantizer, width, count, width // 2, 4, metric)
+    lists = faiss.IndexIVFPQFastScan(quantizer, width, count, width // 2, 4, metric)
+    lists.by_residual = True  # off by default, which triples the error
+    return lists
 
 
 def _sample(vectors: Vectors, count: int, random: np.random.Generator) -> Vectors:

@@ -1,12 +1,12 @@
 """FAISS against exact search: real tower outputs tiled to a million items, 500 results.
 
-``python -m tests.benchmarks.index_search --bundle BUNDLE``
+``python -m tests.benchmarks.index_search --bundle BUNDLE --data FOLDER``
 
-Without ``--bundle``, a small model is trained on the simulator first. Its item vectors are repeated
+Without ``--bundle``, a model is trained on the simulator first. Its item vectors are repeated
 with noise until there are `--items`: a copy lies as far from its original as the original from its
 nearest neighbour, so that copies fill the space between items and form no islands. Queries are
-what the user tower answers to histories of simulated users; those that shape and tune the index
-are not those that are measured.
+what the user tower answers to the histories of the dataset's users, or of simulated ones if the
+dataset is not given; those that shape and tune the index are not those that are measured.
 """
 
 import argparse
@@ -22,7 +22,9 @@ from embeddings.feed_model import FeedModel, load_feed_model
 from embeddings.index import ItemIndex, exact_search, recall
 from embeddings.index_training import build_index
 from models.arrays import Rows, Vectors
-from models.features import ACTION_CODES, HistoryBatch
+from models.features import ACTION_CODES, HistoryBatch, batch_histories
+from training.datasets.load import load_dataset
+from training.log import encode, histories
 from training.report import print_report
 
 K = 500
@@ -30,19 +32,20 @@ DIMENSIONS = 64
 SAMPLE_QUERIES = 4_000
 MEASURED_QUERIES = 200
 WARM_UP = 20
-TASTES = 50  # nearest items among which a simulated user stays
+TASTE = 50  # nearest items that a simulated user may like
 
 
 def main() -> None:
     """Measure and report."""
     line = argparse.ArgumentParser(prog="tests.benchmarks.index_search", description=__doc__)
     line.add_argument("--bundle", type=Path, help="a trained feed bundle")
+    line.add_argument("--data", type=Path, help="the folder of the dataset it was trained on")
     line.add_argument("--items", type=int, default=1_000_000)
     line.add_argument("--seed", type=int, default=0)
     options = line.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bundle = options.bundle or trained_on_simulator(Path(folder) / "bundle", options.seed)
-        report(load_feed_model(bundle), options.items, options.seed)
+        report(load_feed_model(bundle), options.data, options.items, options.seed)
 
 
 def trained_on_simulator(out: Path, seed: int) -> Path:
@@ -53,17 +56,16 @@ def trained_on_simulator(out: Path, seed: int) -> Path:
     return out
 
 
-def report(model: FeedModel, items: int, seed: int) -> None:
+def report(model: FeedModel, data: Path | None, items: int, seed: int) -> None:
     """Build, search and print."""
     random = np.random.default_rng(seed)
-    count = SAMPLE_QUERIES + MEASURED_QUERIES
-    interests = model.interests(simulated_histories(model, count, random))
-    original, queries, shape = narrowed(model, interests[:, 0])
+    users, whose = histories_of(model, data, SAMPLE_QUERIES + MEASURED_QUERIES, random)
+    original, queries, shape = narrowed(model, model.interests(users)[:, 0])
     vectors = tiled(original, items, random)
     started = time.perf_counter()
-    index, facts = build_index(vectors, queries[:SAMPLE_QUERIES], seed=seed)
+    index, facts = build_index(vectors, queries[:-MEASURED_QUERIES], seed=seed)
     build_s = time.perf_counter() - started
-    measured = queries[SAMPLE_QUERIES:]
+    measured = queries[-MEASURED_QUERIES:]
     found, wall_ms, cpu_ms = searched(index, measured)
     expected = exact_search(vectors, measured, K, None)[0]
     reached = recall(found, expected)
@@ -77,6 +79,7 @@ def report(model: FeedModel, items: int, seed: int) -> None:
         "build_s": build_s,
         "items": items,
         "vectors": shape,
+        "queries": whose,
         "bundle": model.version,
         "dataset": model.manifest.data.dataset,
         "index": facts.kind,
@@ -84,30 +87,49 @@ def report(model: FeedModel, items: int, seed: int) -> None:
     }
     bars = {
         "recall@500 >= 0.95": reached >= 0.95,
-        "mean <= 2 ms a query on one core": float(wall_ms.mean()) <= 2,
+        "p50 <= 2 ms a query": float(np.median(wall_ms)) <= 2,
+        "mean processor time <= 2 ms a query": float(cpu_ms.mean()) <= 2,
     }
     print_report("index_search", figures=figures, bars=bars, seed=seed)
 
 
+def histories_of(
+    model: FeedModel, data: Path | None, count: int, random: np.random.Generator
+) -> tuple[HistoryBatch, str]:
+    """Histories of at most `count` users, and in words whose."""
+    dataset, length = model.manifest.data.dataset, model.manifest.dimensions["history_length"]
+    if data is None and dataset != "simulator":
+        return simulated_histories(model, count, random), "simulated; --data gives real ones"
+    interactions = load_dataset(dataset, data, model.manifest.seed)
+    if interactions.items["item_id"].to_pylist() != model.items["item_id"].to_pylist():
+        raise SystemExit(f"--data {data}: holds other items than the bundle was trained on")
+    log = encode(interactions)
+    users = random.permutation(np.unique(log.user_rows))[:count]
+    return batch_histories(histories(log, users), length), f"{len(users)} users of {dataset}"
+
+
 def simulated_histories(model: FeedModel, count: int, random: np.random.Generator) -> HistoryBatch:
-    """Long views of users who each stay half near one popular item and half follow the crowd."""
+    """Users who are shown items near their one taste and items of the crowd, and like the former.
+
+    Real users are harder to serve: their interests are less alike.
+    """
     length, n = model.manifest.dimensions["history_length"], len(model.vocabulary)
     share = model.popularity.astype(np.float64) + 1e-9
     share /= share.sum()
-    anchors = random.choice(n, count, p=share)
-    near = exact_search(model.history_table, model.history_table[anchors], min(TASTES, n), None)[0]
+    tastes = random.choice(n, count, p=share)
+    near = exact_search(model.history_table, model.history_table[tastes], min(TASTE, n), None)[0]
     picks = np.take_along_axis(near, random.integers(near.shape[1], size=(count, length)), axis=1)
-    rows: Rows = np.where(
-        random.random(picks.shape) < 0.5, picks, random.choice(n, picks.shape, p=share)
-    )
+    tasteful = random.random((count, length)) < 0.5
+    rows: Rows = np.where(tasteful, picks, random.choice(n, (count, length), p=share))
     rows[np.arange(length) >= random.integers(1, length + 1, (count, 1))] = -1
-    present = rows >= 0
-    ages_s = np.sort(random.exponential(86_400, picks.shape), axis=1)
+    actions = np.where(tasteful, ACTION_CODES["long_view"], ACTION_CODES["impression"])
+    watch_ratio = np.where(tasteful, 1, 0.1)
+    ages_s = np.sort(random.exponential(86_400, rows.shape), axis=1)
     return HistoryBatch(
         rows=rows,
-        actions=np.where(present, ACTION_CODES["long_view"], 0),
-        watch_ratio=np.where(present, 1, -1).astype(np.float32),
-        age_s=np.where(present, ages_s, 0).astype(np.float32),
+        actions=np.where(rows < 0, 0, actions),
+        watch_ratio=np.where(rows < 0, -1, watch_ratio).astype(np.float32),
+        age_s=np.where(rows < 0, 0, ages_s).astype(np.float32),
     )
 
 

@@ -27,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> FeedModel:
 def test_one_json_object_on_the_last_line(
     model: FeedModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report(model, items=21_000, seed=0)
+    report(model, None, items=21_000, seed=0)
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed["name"] == "index_search"
     assert printed["figures"]["index"] == "ivf_sq8"
