@@ -238,7 +238,7 @@ FAMILIES = (
     Family(item_item, grid(shrink=[0, 3, 10, 30, 100]), {"item_item": [1.0, 0.9, 0.7]}),
     Family(
         ease,
-        grid(l2=[30, 100, 300, 800, 2000], everything=[0, 1]),
+        grid(l2=[60, 200, 600, 1800], everything=[0, 1]),
         {"ease": [1.0], "ease_recency": [0.5, 0.7, 0.8, 0.9, 0.97]},
     ),
     Family(transitions, grid(shrink=[0, 3, 10]), {"transitions": [0.1, 0.3, 0.6, 0.9]}),
