@@ -46,7 +46,9 @@ def draw_cover(item: Mapping[str, Any], font: Font | None = None, overlay: str =
     row = rows[item["category"]]
     leaf = leaves()[row]
     rng = np.random.default_rng(stable_hash(f"cover:{item['item_id']}"))
-    hue = int(leaf.branch / (leaves()[-1].branch + 1) * 255)
+    hue = 8 + 240 * leaf.branch // (
+        leaves()[-1].branch + 1
+    )  # jitter must not cross the circle's seam
     picture = background(hue, rng)
     shape = SHAPES[sum(before.branch == leaf.branch for before in leaves()[:row])]
     draw_shapes(picture, shape, (hue + 128) % 256, rng)

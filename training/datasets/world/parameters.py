@@ -104,9 +104,9 @@ class WorldParameters:
     reaction_quality: float = drawn(0.35, 0.55, "logit a unit of quality", KUAIRAND)
     negative_violation: float = drawn(0.8, 1.4, "logit", CHOSEN)
     # commerce
-    click_logit: float = drawn(-4.2, -3.6, "logit", "ESMM (Ma et al. 2018): 4.0 % of impressions")
+    click_logit: float = drawn(-4.2, -3.6, "logit", CHOSEN)
     click_affinity: float = drawn(1.6, 2.4, "logit a unit of product affinity", CHOSEN)
-    buy_logit: float = drawn(-4.8, -4.2, "logit", "ESMM (Ma et al. 2018): 0.5 % of clicks, raised")
+    buy_logit: float = drawn(-4.8, -4.2, "logit", CHOSEN)
     buy_affinity: float = drawn(1.6, 2.4, "logit a unit of product affinity", CHOSEN)
     buy_discount: float = drawn(0.8, 1.6, "logit a unit of discount", CHOSEN)
     shop_trust: float = drawn(0.2, 0.4, "logit a shop grade", CHOSEN)
