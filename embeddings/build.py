@@ -1,0 +1,86 @@
+"""Catalogue -> vectors -> index -> golden queries: what turns exported towers into a bundle."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from embeddings.feed_model import KIND, assemble, golden_queries, run_item_tower
+from embeddings.index import build_index
+from models.arrays import Vectors
+from models.bundle import Bundle, IndexFacts, Manifest, Provenance, load_session, seal
+
+BATCH_ITEMS = 4096
+GOLDEN_QUERIES = 16
+
+
+def embed_catalogue(tower: ort.InferenceSession, items: pa.Table) -> tuple[Vectors, Vectors]:
+    """Return history [N, H] and retrieval vectors [N, D] of the items, in row order."""
+    parts = []
+    for start in range(0, items.num_rows, BATCH_ITEMS):
+        records = items.slice(start, BATCH_ITEMS).to_pylist()
+        rows = np.arange(start + 1, start + 1 + len(records), dtype=np.int64)
+        parts.append(run_item_tower(tower, records, rows))
+    return np.concatenate([h for h, _ in parts]), np.concatenate([r for _, r in parts])
+
+
+def complete_feed_bundle(
+    folder: Path,
+    items: pa.Table,
+    popularity: Vectors,
+    history_length: int,
+    provenance: Provenance,
+    evaluation: dict[str, Any],
+) -> Manifest:
+    """Turn a staged folder with ``user_tower.onnx`` and ``item_tower.onnx`` into a bundle.
+
+    Args:
+        folder: from `models.bundle.staged`.
+        items: N records of the Item contract, `item_id` first.
+        popularity: [N] prior, >= 0.
+        history_length: T of the user tower.
+        provenance: what the towers were trained on.
+        evaluation: stored as ``evaluation.json``.
+
+    Raises:
+        BundleError: the towers do not fit the items or each other; names the file.
+    """
+    history, retrieval = embed_catalogue(load_session(folder / "item_tower.onnx"), items)
+    facts = IndexFacts(kind="flat")
+    pq.write_table(items, folder / "items.parquet")
+    np.save(folder / "history_vectors.npy", history)
+    np.save(folder / "retrieval_vectors.npy", retrieval)
+    np.save(folder / "popularity.npy", popularity.astype(np.float32))
+    build_index(retrieval, facts).save(folder / "index.faiss")
+    _write_json(folder / "evaluation.json", evaluation)
+    draft = Manifest(
+        **dict(provenance),
+        kind=KIND,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        dimensions={
+            "items": items.num_rows,
+            "history": history.shape[1],
+            "retrieval": retrieval.shape[1],
+            "interests": _interests(folder / "user_tower.onnx"),
+            "history_length": history_length,
+        },
+        metric="inner_product",
+        index=facts,
+    )
+    model = assemble(Bundle(folder, draft))
+    _write_json(folder / "golden.json", golden_queries(model, provenance.seed, GOLDEN_QUERIES))
+    return seal(folder, draft)
+
+
+def _interests(path: Path) -> int:
+    shape = load_session(path).get_outputs()[0].shape
+    return int(shape[1])
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
