@@ -179,6 +179,9 @@ class Visibility(Protocol):
     def newest_sequence(self) -> int:
         """Number of the newest row; 0 when there is none."""
 
+    def rows_of_subjects(self, subjects: Sequence[str]) -> dict[str, list[StatusRow]]:
+        """All rows of several subjects; those without rows are absent."""
+
     def unsettled(self) -> list[tuple[int, str]]:
         """Takedowns (sequence, subject) that the state has not confirmed."""
 

@@ -80,6 +80,9 @@ class SqlVisibility:
     def newest_sequence(self) -> int:
         return self.records.read(visibility.newest_sequence)
 
+    def rows_of_subjects(self, subjects: Sequence[str]) -> dict[str, list[StatusRow]]:
+        return self.records.read(visibility.rows_of_subjects, subjects)
+
     def unsettled(self) -> list[tuple[int, str]]:
         return self.records.read(visibility.unsettled)
 
