@@ -1,4 +1,4 @@
-"""From the records through the state to every replica: visibility, and who has seen which change."""
+"""From the records through the state to every replica: visibility, and who has seen a change."""
 
 import asyncio
 import time
