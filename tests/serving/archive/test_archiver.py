@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.archive.archiver import Archiver
-from serving.archive.commits import ArchiveError, view
+from serving.archive.commits import ArchiveError, cursor, view
 from serving.archive.compaction import compact, erase, read_rows
 from serving.archive.rows import SCHEMAS
 from serving.archive.store import PARTS, ArchiveStore, LocalStore, ObjectStore
@@ -131,6 +131,16 @@ def test_compaction_sorts_days_into_buckets_and_deletes_the_rest(store: LocalSto
     stream.add(START_MS + 2 * DAY_MS, event_fields("late"))
     Archiver(stream, store).drain()
     assert len(event_ids(store)) == len(before) + 1
+
+
+def test_the_place_to_go_on_survives_compaction_and_erasure(store: LocalStore) -> None:
+    stream = filled(0, 1)
+    last = stream.entries[-1].id
+    Archiver(stream, store).drain()
+    compact(store, TODAY)
+    erase(store, "u1")
+    assert cursor(view(store), "e1") == last
+    assert cursor(view(store), "e2") == "0-0"
 
 
 def test_today_is_not_compacted(store: LocalStore) -> None:
