@@ -1,6 +1,7 @@
 """Catalogue -> vectors -> index -> golden queries: what turns exported towers into a bundle."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import numpy as np
 import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
-from embeddings.feed_model import KIND, assemble, golden_queries, run_item_tower
-from embeddings.index import build_index
+from embeddings.feed_model import KIND, assemble, golden_queries, run_item_tower, run_user_tower
+from embeddings.index_training import build_index
 from models.arrays import Vectors
-from models.bundle import Bundle, IndexFacts, Manifest, Provenance, load_session, seal
+from models.bundle import Bundle, Manifest, Provenance, load_session, seal
+from models.features import HistoryBatch
 
 BATCH_ITEMS = 4096
 GOLDEN_QUERIES = 16
@@ -22,7 +25,7 @@ GOLDEN_QUERIES = 16
 def embed_catalogue(tower: ort.InferenceSession, items: pa.Table) -> tuple[Vectors, Vectors]:
     """Return history [N, H] and retrieval vectors [N, D] of the items, in row order."""
     parts = []
-    for start in range(0, items.num_rows, BATCH_ITEMS):
+    for start in tqdm(range(0, items.num_rows, BATCH_ITEMS), "embedding items", delay=2):
         records = items.slice(start, BATCH_ITEMS).to_pylist()
         rows = np.arange(start + 1, start + 1 + len(records), dtype=np.int64)
         parts.append(run_item_tower(tower, records, rows))
@@ -33,9 +36,9 @@ def complete_feed_bundle(
     folder: Path,
     items: pa.Table,
     popularity: Vectors,
-    history_length: int,
+    histories: HistoryBatch,
     provenance: Provenance,
-    evaluation: dict[str, Any],
+    evaluation: Mapping[str, Any],
 ) -> Manifest:
     """Turn a staged folder with ``user_tower.onnx`` and ``item_tower.onnx`` into a bundle.
 
@@ -43,7 +46,8 @@ def complete_feed_bundle(
         folder: from `models.bundle.staged`.
         items: N records of the Item contract, `item_id` first.
         popularity: [N] prior, >= 0.
-        history_length: T of the user tower.
+        histories: [B, T] of users the model was trained on, T as the user tower takes it; their
+            interests tune the index and are not stored. A few thousand serve well.
         provenance: what the towers were trained on.
         evaluation: stored as ``evaluation.json``.
 
@@ -51,12 +55,14 @@ def complete_feed_bundle(
         BundleError: the towers do not fit the items or each other; names the file.
     """
     history, retrieval = embed_catalogue(load_session(folder / "item_tower.onnx"), items)
-    facts = IndexFacts(kind="flat")
+    user_tower = load_session(folder / "user_tower.onnx")
+    interests = run_user_tower(user_tower, history, histories)
+    index, facts = build_index(retrieval, _shuffled(interests), seed=provenance.seed)
     pq.write_table(items, folder / "items.parquet")
     np.save(folder / "history_vectors.npy", history)
     np.save(folder / "retrieval_vectors.npy", retrieval)
     np.save(folder / "popularity.npy", popularity.astype(np.float32))
-    build_index(retrieval, facts).save(folder / "index.faiss")
+    index.save(folder / "index.faiss")
     _write_json(folder / "evaluation.json", evaluation)
     draft = Manifest(
         **dict(provenance),
@@ -66,8 +72,8 @@ def complete_feed_bundle(
             "items": items.num_rows,
             "history": history.shape[1],
             "retrieval": retrieval.shape[1],
-            "interests": _interests(folder / "user_tower.onnx"),
-            "history_length": history_length,
+            "interests": interests.shape[1],
+            "history_length": histories.rows.shape[1],
         },
         metric="inner_product",
         index=facts,
@@ -77,10 +83,11 @@ def complete_feed_bundle(
     return seal(folder, draft)
 
 
-def _interests(path: Path) -> int:
-    shape = load_session(path).get_outputs()[0].shape
-    return int(shape[1])
+def _shuffled(interests: Vectors) -> Vectors:
+    """All users' interests [B * M, D] in random order: halves of it are alike."""
+    flat = interests.reshape(-1, interests.shape[-1])
+    return flat[np.random.default_rng(0).permutation(len(flat))]
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -53,6 +53,8 @@ def export(
             dynamic_shapes=tuple({0: batch} for _ in inputs),
             verbose=False,
         )
+    if program is None:
+        raise ParityError(f"{path}: torch exported nothing")
     program.save(str(path), external_data=False)
     worst = max(difference(module, path, outputs, given) for given in (inputs, *checks))
     if worst > PARITY:

@@ -15,7 +15,7 @@ class Candidates:
 
     Attributes:
         rows: [C] item rows. position: [N] their column, or -1.
-        log_q: [C] log of how often a step is expected to hold each; 0 where all are held.
+        log_q: [C] log probability that a step holds each; 0 where all are held.
     """
 
     rows: Tensor
@@ -48,8 +48,8 @@ def sampled_candidates(
     rows = torch.unique(torch.cat([targets, drawn]))
     position = torch.full((count,), -1)
     position[rows] = torch.arange(len(rows))
-    expected = len(targets) * frequency[rows] + uniform / count
-    return Candidates(rows, position, torch.log(expected.clamp(max=1.0)))
+    missed = (1 - frequency[rows]) ** len(targets) * (1 - 1 / count) ** uniform
+    return Candidates(rows, position, torch.log1p(-missed))
 
 
 def softmax_loss(scores: Tensor, columns: Tensor, weights: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The two towers: a user is what they did, an item is its content and, if known, its identity.
 
-Coordinates of a retrieval vector [D = d + r + 2]: learned ones (d), linear item-item factors (r), the
-item's popularity prior and its bias. The user tower answers with a vector of the same coordinates, so
-that one inner product holds taste, item-item evidence and popularity.
+Coordinates of a retrieval vector [D = d + r + 2]: learned ones (d), linear item-item factors (r),
+the item's popularity prior and its bias. The user tower answers with a vector of the same
+coordinates, so that one inner product holds taste, item-item evidence and popularity.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,11 @@ GROUPS = {
     "loved": ("like", "comment", "share", "follow", "add_cart", "purchase"),
     "disliked": ("not_interested",),
 }
+LIKED, LOVED = 1, 2
 RANK_BUCKETS = 8
 AGE_BUCKETS = 12
 RATIO_BUCKETS = 6
+RESIDUAL_DROPOUT = 0.1
 
 
 def group_of_action() -> Tensor:
@@ -50,6 +52,10 @@ class ItemTower(nn.Module):
 
     An item of row 0 is unknown: content stands for its identity and predicts its popularity.
     """
+
+    prior: Tensor
+    linear_history: Tensor
+    linear_retrieval: Tensor
 
     def __init__(
         self,
@@ -106,14 +112,22 @@ class ItemTower(nn.Module):
         Returns:
             History vectors [N, H] and retrieval vectors [N, D].
         """
+        history, retrieval, popularity = self.learned(item_rows, tokens, numeric)
+        return (
+            torch.cat([history, self.linear_history[item_rows]], 1),
+            torch.cat([retrieval, self.linear_retrieval[item_rows], popularity], 1),
+        )
+
+    def learned(
+        self, item_rows: Tensor, tokens: Tensor, numeric: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What training changes: history [N, d], retrieval [N, d] and popularity [N, 2]."""
         content = self.content(tokens, numeric)
-        learned = self.identity(item_rows) + content
-        history = torch.cat([learned, self.linear_history[item_rows]], 1)
-        retrieval = self.to_retrieval(learned)
+        history = self.identity(item_rows) + content
+        retrieval = self.to_retrieval(history)
         if self.cosine:
             retrieval = functional.normalize(retrieval, dim=1)
-        parts = [retrieval, self.linear_retrieval[item_rows], self.popularity(item_rows, content)]
-        return history, torch.cat(parts, 1)
+        return history, retrieval, self.popularity(item_rows, content)
 
     def content(self, tokens: Tensor, numeric: Tensor) -> Tensor:
         """[N, d] sum of the content features, tempered by their number."""
@@ -137,33 +151,33 @@ class UserTower(nn.Module):
     how much this user follows popularity.
     """
 
+    group: Tensor
+    linear_gain: Tensor
+
     def __init__(
         self,
         dimensions: int,
         linear_dimensions: int,
         *,
-        linear_scale: float = 1.0,
         linear_decay: float = 0.0,
         temperature: float | None = None,
         dropout: float = 0.1,
-        sequence_layers: int = 0,
     ) -> None:
         """Create a tower.
 
         Args:
             dimensions: d. linear_dimensions: r.
-            linear_scale: weight of the linear part.
-            linear_decay: the r-th newest positive weighs ``(r + 1) ** -linear_decay`` there.
+            linear_decay: the n-th newest positive weighs ``(n + 1) ** -linear_decay`` there.
             temperature: divides the unit-length learned part; None leaves it unnormalised.
-            dropout: in the residual network.
-            sequence_layers: causal self-attention blocks beside the bags; 0 for none.
+            dropout: of the learned part while training.
         """
         super().__init__()
         groups = len(GROUPS)
         self.dimensions, self.linear_dimensions = dimensions, linear_dimensions
-        self.linear_scale, self.linear_decay = linear_scale, linear_decay
-        self.temperature = temperature
+        self.linear_decay, self.temperature = linear_decay, temperature
+        self.dropout = nn.Dropout(dropout)
         self.register_buffer("group", group_of_action())
+        self.register_buffer("linear_gain", torch.ones(1))
         self.rank_weight = nn.Parameter(torch.zeros(groups, RANK_BUCKETS))
         self.age_weight = nn.Parameter(torch.zeros(groups, AGE_BUCKETS))
         self.ratio_weight = nn.Parameter(torch.zeros(groups, RATIO_BUCKETS))
@@ -173,12 +187,11 @@ class UserTower(nn.Module):
             nn.LayerNorm(width),
             nn.Linear(width, hidden),
             nn.GELU(),
-            nn.Dropout(dropout),
+            nn.Dropout(RESIDUAL_DROPOUT),
             nn.Linear(hidden, dimensions + 1),
         )
         nn.init.zeros_(self.residual[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.residual[-1].bias)  # type: ignore[arg-type]
-        self.sequence = SequenceEncoder(dimensions, sequence_layers) if sequence_layers else None
 
     def forward(
         self,
@@ -197,26 +210,28 @@ class UserTower(nn.Module):
         Returns:
             [B, 1, D].
         """
-        present = mask.to(history_vectors.dtype)
-        groups = functional.one_hot(self.group[actions], len(GROUPS)) * present[..., None]
-        rank = present.cumsum(1) - 1
+        groups = functional.one_hot(self.group[actions], len(GROUPS)) * mask[..., None]
+        groups = groups.to(history_vectors.dtype)
         learned, popularity = self.taste(
-            history_vectors[..., : self.dimensions], groups, rank, watch_ratio, age_s
+            history_vectors[..., : self.dimensions], groups, watch_ratio, age_s
         )
-        if self.sequence is not None:
-            learned = learned + self.sequence(
-                history_vectors[..., : self.dimensions], self.group[actions], rank, mask
-            )
-        if self.temperature is not None:
-            learned = functional.normalize(learned, dim=1) / self.temperature
         linear = self.evidence(history_vectors[..., self.dimensions :], groups)
         parts = [learned, linear, popularity, torch.ones_like(popularity)]
         return torch.cat(parts, 1)[:, None, :]
 
     def taste(
-        self, vectors: Tensor, groups: Tensor, rank: Tensor, watch_ratio: Tensor, age_s: Tensor
+        self, vectors: Tensor, groups: Tensor, watch_ratio: Tensor, age_s: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Learned part [B, d] and how much popularity counts for the user [B, 1]."""
+        """What training changes.
+
+        Args:
+            vectors: [B, T, d]. groups: [B, T, G] one-hot, zero where padded.
+            watch_ratio: [B, T]. age_s: [B, T].
+
+        Returns:
+            The learned part [B, d] and how much popularity counts for the user [B, 1].
+        """
+        rank = groups.sum(-1).cumsum(1) - 1
         weight = groups * torch.exp(
             self.rank_weight.T[rank_bucket(rank)]
             + self.age_weight.T[age_bucket(age_s)]
@@ -226,45 +241,17 @@ class UserTower(nn.Module):
         bags = torch.einsum("btg,btd->bgd", weight, vectors) / (count[..., None] + 1).sqrt()
         sizes = torch.log1p(torch.cat([count, count.sum(1, keepdim=True)], 1))
         residual = self.residual(torch.cat([bags.flatten(1), sizes], 1))
-        mixed = torch.einsum("bgd,gde->be", bags, self.mix)
-        return mixed + residual[:, :-1], residual[:, -1:]
+        mixed = torch.einsum("bgd,gde->be", bags, self.mix) + residual[:, :-1]
+        if self.temperature is not None:
+            mixed = functional.normalize(mixed, dim=1) / self.temperature
+        return self.dropout(mixed), residual[:, -1:]
 
     def evidence(self, factors: Tensor, groups: Tensor) -> Tensor:
         """Linear part [B, r]: the positives' factors, by recency among the positives."""
-        positive = groups[..., 1:3].sum(-1)
+        positive = groups[..., LIKED] + groups[..., LOVED]
         rank = (positive.cumsum(1) - 1).clamp(min=0)
         weight = positive * (rank + 1) ** -self.linear_decay
-        return self.linear_scale * torch.einsum("bt,btr->br", weight, factors)
-
-
-class SequenceEncoder(nn.Module):
-    """Causal self-attention over the newest events (SASRec, Kang & McAuley 2018): [B, d]."""
-
-    def __init__(self, dimensions: int, layers: int, longest: int = 50) -> None:
-        super().__init__()
-        self.longest = longest
-        self.position = nn.Embedding(longest, dimensions)
-        self.action = nn.Embedding(len(GROUPS), dimensions)
-        block = nn.TransformerEncoderLayer(
-            dimensions, 1, 2 * dimensions, 0.1, batch_first=True, norm_first=True
-        )
-        self.blocks = nn.TransformerEncoder(block, layers, enable_nested_tensor=False)
-        self.out = nn.Linear(dimensions, dimensions)
-        nn.init.normal_(self.position.weight, std=0.02)
-        nn.init.normal_(self.action.weight, std=0.02)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, vectors: Tensor, groups: Tensor, rank: Tensor, mask: Tensor) -> Tensor:
-        """Return the state of the newest event, which attends to all older ones: [B, d]."""
-        kept = slice(0, self.longest)
-        rank = rank[:, kept].long().clamp(0, self.longest - 1)
-        inputs = vectors[:, kept] + self.action(groups[:, kept]) + self.position(rank)
-        present = mask[:, kept]
-        padded = ~present & present.any(1, keepdim=True)  # an empty history attends to padding
-        states = self.blocks(inputs, src_key_padding_mask=padded)
-        summed = (states * present[..., None]).sum(1) / (present.sum(1, keepdim=True) + 1).sqrt()
-        return torch.as_tensor(self.out(summed))
+        return self.linear_gain * torch.einsum("bt,btr->br", weight, factors)
 
 
 def mixing_start(dimensions: int, noise: float = 0.02) -> Tensor:

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from embeddings.build import complete_feed_bundle
 from models.arrays import Vectors
 from models.bundle import DataFacts, Manifest, Provenance, staged
-from models.features import TOKENS_PER_ITEM
+from models.features import ACTION_CODES, TOKENS_PER_ITEM, History, HistoryBatch, batch_histories
 
 HISTORY_LENGTH = 16
 HISTORY_DIMENSIONS = 8
@@ -47,8 +47,9 @@ def make_feed_bundle(
         onnx.save(user_tower(), staging / "user_tower.onnx")
         onnx.save(item_tower(popularity, random), staging / "item_tower.onnx")
         table = pa.Table.from_pylist(records)
+        past = invented_histories(len(records), random)
         return complete_feed_bundle(
-            staging, table, popularity, HISTORY_LENGTH, provenance(len(records), seed), {}
+            staging, table, popularity, past, provenance(len(records), seed), {}
         )
 
 
@@ -83,6 +84,21 @@ def invented_items(count: int, random: np.random.Generator) -> list[dict[str, An
         }
         for n in range(count)
     ]
+
+
+def invented_histories(items: int, random: np.random.Generator, users: int = 64) -> HistoryBatch:
+    """Return histories of 1 to `HISTORY_LENGTH` long views of random items."""
+    lengths = random.integers(1, HISTORY_LENGTH + 1, users)
+    histories = [
+        History(
+            random.integers(0, items, n),
+            np.full(n, ACTION_CODES["long_view"]),
+            np.ones(n, np.float32),
+            np.arange(n, dtype=np.float32) * 3600,
+        )
+        for n in lengths
+    ]
+    return batch_histories(histories, HISTORY_LENGTH)
 
 
 def user_tower() -> onnx.ModelProto:

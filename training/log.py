@@ -109,20 +109,35 @@ def user_offsets(log: Log) -> Rows:
     return np.searchsorted(log.user_rows, np.arange(log.user_count + 1)).astype(np.int64)
 
 
-def histories(log: Log, users: Rows) -> list[History]:
-    """The events of each user as a history, newest first; ages count from the newest event."""
+def histories(log: Log, users: Rows, until_ms: Rows | None = None) -> list[History]:
+    """The events of each user as a history, newest first.
+
+    Args:
+        log: of the events. users: [U] user rows.
+        until_ms: [U] moments that ages count back from; each user's newest event if not given.
+    """
     offsets = user_offsets(log)
-    return [_history(log, offsets[u], offsets[u + 1]) for u in users]
+    starts, ends = offsets[users], offsets[users + 1]
+    if until_ms is None:
+        until_ms = last_times(log)[users]
+    bounds = zip(starts, ends, until_ms, strict=True)
+    return [_history(log, start, end, until) for start, end, until in bounds]
 
 
-def _history(log: Log, start: int, end: int) -> History:
-    newest_first = slice(start, end)
-    age_ms = log.time_ms[end - 1 : end].max(initial=0) - log.time_ms[newest_first]
+def last_times(log: Log) -> Rows:
+    """[user_count] time of each user's newest event; 0 for users without any."""
+    times = np.zeros(log.user_count, np.int64)
+    np.maximum.at(times, log.user_rows, log.time_ms)
+    return times
+
+
+def _history(log: Log, start: int, end: int, until_ms: int) -> History:
+    own = slice(start, end)
     return History(
-        log.item_rows[newest_first][::-1],
-        log.actions[newest_first][::-1],
-        log.watch_ratio[newest_first][::-1],
-        (age_ms[::-1] / 1000).astype(np.float32),
+        log.item_rows[own][::-1],
+        log.actions[own][::-1],
+        log.watch_ratio[own][::-1],
+        ((until_ms - log.time_ms[own][::-1]) / 1000).astype(np.float32),
     )
 
 

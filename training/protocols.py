@@ -5,7 +5,7 @@ out of the ranking because they have seen it already.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -184,6 +184,26 @@ def cold_items(log: Log, user_ids: Sequence[str], item_ids: Sequence[str], seed:
         test=cases(select(log, warm_past), select(log, cold_future), candidates=cold),
         cold=cold,
     )
+
+
+def renumbered(split: Split, kept: Rows) -> Split:
+    """The split's training parts in rows of the kept items alone; its test keeps the old rows."""
+    rows = np.full(split.train.item_count, -1)
+    rows[kept] = np.arange(len(kept))
+
+    def of_log(log: Log) -> Log:
+        return replace(log, item_rows=rows[log.item_rows], item_count=len(kept))
+
+    def of_lists(lists: Ragged) -> Ragged:
+        return Ragged(lists.offsets, rows[lists.values])
+
+    valid = replace(
+        split.valid,
+        histories=[replace(h, rows=rows[h.rows]) for h in split.valid.histories],
+        targets=of_lists(split.valid.targets),
+        seen=of_lists(split.valid.seen),
+    )
+    return replace(split, train=of_log(split.train), final=of_log(split.final), valid=valid)
 
 
 Protocol = Callable[[Log, Sequence[str], Sequence[str], int], Split]
