@@ -6,6 +6,11 @@ from typing import Any
 from serving.live.scripts import answered
 
 
+def counter_field(event_type: str, region: str, item_id: str) -> str:
+    """Name of what is counted."""
+    return f"{event_type}:{region}:{item_id}"
+
+
 def bucket_starts(now_ms: int, window_ms: int, bucket_ms: int) -> range:
     """Starts of the buckets that a window touches, oldest first; the newest is still filling."""
     newest = now_ms - now_ms % bucket_ms

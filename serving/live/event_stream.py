@@ -6,10 +6,13 @@ ids in generations), ``recent:<user>``, ``shown:<user>``, ``count:<bucket>``, ``
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
+
+from serving.live.counters import counter_field
 from serving.live.scripts import Argument, Script
 from serving.live.state import RECENT_EVENTS, StateUnreachableError
 
@@ -65,6 +68,25 @@ class LoggedEvent(NamedTuple):
     shown: str = ""
     request_id: str = ""
     counter: str = ""
+
+
+def logged_event(event: Mapping[str, Any], region: str) -> LoggedEvent:
+    """Prepare one checked event of the Event contract; its `time` is in ms since 1970.
+
+    Counted per type, region and item; impressions enter the seen memory, all else the recent
+    behaviour.
+    """
+    impression = event["type"] == "impression"
+    behaviour = (event["item_id"], event["type"], event["time"], event.get("watch_ms"))
+    return LoggedEvent(
+        event["event_id"],
+        event["user_id"],
+        orjson.dumps(event, option=orjson.OPT_SORT_KEYS),
+        b"" if impression else orjson.dumps(behaviour),
+        event["item_id"] if impression else "",
+        event.get("request_id") or "",
+        counter_field(event["type"], region, event["item_id"]),
+    )
 
 
 @dataclass(frozen=True)
@@ -128,8 +150,10 @@ def batch_arguments(
         limits.buckets,
     ]
     for event_id, user_id, body, recent, shown, request_id, counter in events:
+        # An event's id may name its user, so only a hash of it is kept when the event is gone.
+        known_as = hashlib.blake2b(event_id.encode(), digest_size=16).digest()
         digest = hashlib.blake2b(body, digest_size=12).digest()
-        arguments += (event_id, digest, body, user_id, recent, shown, request_id, counter)
+        arguments += (known_as, digest, body, user_id, recent, shown, request_id, counter)
     return arguments
 
 

@@ -26,7 +26,7 @@ class VisibilityMirror:
     def __init__(self, lease_s: float = LEASE_S) -> None:
         self._lease_s = lease_s
         self._rows: dict[str, tuple[StatusRow, ...]] = {}
-        self._good_read_s = float("-inf")
+        self.good_read_s = float("-inf")
         self.sequence: int | None = None
 
     def replace(self, sequence: int, encoded: Mapping[str, str]) -> None:
@@ -49,11 +49,11 @@ class VisibilityMirror:
         Args:
             sent_s: monotonic seconds just before the read was sent.
         """
-        self._good_read_s = max(self._good_read_s, sent_s)
+        self.good_read_s = max(self.good_read_s, sent_s)
 
     def trusted(self, now_s: float) -> bool:
         """Whether answers may rest on this copy."""
-        return self.sequence is not None and now_s - self._good_read_s < self._lease_s
+        return self.sequence is not None and now_s - self.good_read_s < self._lease_s
 
     def status(self, item_id: str, creator_id: str, region: str, audience: str) -> Status:
         """What a viewer gets of an item, its creator's standing included."""

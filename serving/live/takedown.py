@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from serving.live.mirror import LEASE_S, VisibilityMirror, encode_rows
 from serving.live.pages import SEQUENCE, VISIBILITY
 from serving.live.scripts import Argument, Script, answered
+from serving.live.state import StateUnreachableError
+from serving.records.errors import RecordsError
 from serving.records.status import StatusRow
 
 CHANGES, REPLICAS = "visibility:changes", "replicas"
@@ -16,6 +18,9 @@ KEYS = (VISIBILITY, SEQUENCE, CHANGES, REPLICAS)
 PAGE_ROWS = 1_000  # subjects a step; a script may unpack about 8,000 values
 CHANGES_KEPT = 10_000
 POLL_S = 0.02
+
+
+Applied = Literal["done", "pending"]
 
 
 class VisibilityRows(Protocol):
@@ -151,6 +156,46 @@ class VisibilityLink:
             if text := encode_rows(of_subject):
                 arguments += (subject, text)
         await self._apply(KEYS, arguments)
+
+
+async def keep_lease(
+    link: VisibilityLink,
+    rows: VisibilityRows,
+    replica: str,
+    mirror: VisibilityMirror,
+    interval_s: float = 0.25,
+) -> None:
+    """Keep a mirror fresh until cancelled.
+
+    After an outage the state's copy may be older than a takedown that was answered with
+    "pending": it is brought up to the records before the lease is renewed.
+    """
+    connected = False
+    while True:
+        try:
+            if not connected:
+                await link.push(rows)
+            while await link.renew(replica, mirror):
+                pass  # reading again acknowledges what was just learned
+            connected = mirror.sequence is not None
+        except (StateUnreachableError, RecordsError):
+            connected = False
+        await asyncio.sleep(interval_s)
+
+
+async def apply_everywhere(link: VisibilityLink, rows: VisibilityRows, sequence: int) -> Applied:
+    """Carry a committed change to every replica.
+
+    Returns:
+        "done": no request that begins now is answered from before the change; "pending": the
+        state cannot be reached, the change waits in the outbox.
+    """
+    try:
+        await link.push(rows)
+        left = await link.await_replicas(sequence, timeout_s=2 * LEASE_S)
+    except StateUnreachableError:
+        return "pending"
+    return "pending" if left else "done"
 
 
 def paired(flat: Sequence[bytes]) -> dict[str, str]:

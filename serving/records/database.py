@@ -2,8 +2,9 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -11,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from serving.records.errors import CorruptStore, StorageFull
+from serving.records.errors import CorruptStore, RecordsUnreachable, StorageFull
 from serving.records.secret_keys import Secrets
 from serving.records.tables import sequences
 
@@ -60,8 +61,13 @@ class Records:
     def read(
         self, query: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run a query on one consistent snapshot."""
-        with self.reader.connect() as connection:
+        """Run a query on one consistent snapshot.
+
+        Raises:
+            RecordsUnreachable: the database does not answer.
+            RecordsError: what the query refuses.
+        """
+        with _named_faults(self.engine), self.reader.connect() as connection:
             return query(connection, *args, **kwargs)
 
     def submit(
@@ -85,6 +91,7 @@ class Records:
 
         Raises:
             StorageFull: the disk is full; nothing was stored.
+            RecordsUnreachable: the database does not answer.
             RecordsError: what the change refuses; nothing was stored.
         """
         return self.submit(actor, change, *args, **kwargs).result()
@@ -100,13 +107,9 @@ class Records:
         self.engine.dispose()
 
     def _commit(self, actor: str, change: Callable[[Transaction], R]) -> R:
-        try:
-            with self.engine.execution_options(writes=True).begin() as connection:
-                return change(Transaction(connection, actor, now_ms(), self.secrets))
-        except DBAPIError as error:
-            if _is_disk_full(error):
-                raise StorageFull(f"{self.engine.url.database}: no space left") from error
-            raise
+        writing = self.engine.execution_options(writes=True)
+        with _named_faults(self.engine), writing.begin() as connection:
+            return change(Transaction(connection, actor, now_ms(), self.secrets))
 
 
 def now_ms() -> int:
@@ -196,7 +199,19 @@ def _vacuum(engine: Engine) -> None:
         plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _is_disk_full(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    full = isinstance(error, OperationalError) and "disk is full" in str(error.orig)
-    return full or state == DISK_FULL
+@contextmanager
+def _named_faults(engine: Engine) -> Iterator[None]:
+    """Turn what the driver says into what a caller can act on."""
+    try:
+        yield
+    except DBAPIError as error:
+        place = engine.url.render_as_string()
+        if "disk is full" in str(error.orig) or _sqlstate(error) == DISK_FULL:
+            raise StorageFull(f"{place}: no space left; nothing was stored") from error
+        if isinstance(error, OperationalError):
+            raise RecordsUnreachable(f"{place}: {error.orig}") from error
+        raise
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

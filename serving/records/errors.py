@@ -52,6 +52,10 @@ class AccessDenied(RecordsError):  # noqa: N818
         super().__init__("access denied")
 
 
+class RecordsUnreachable(RecordsError):  # noqa: N818
+    """The database does not answer; whether a change was stored cannot be known."""
+
+
 class StorageFull(RecordsError):  # noqa: N818
     """The disk is full; the transaction was rolled back whole."""
 

@@ -13,12 +13,12 @@ MAX_AHEAD_MS = 366 * 86_400_000  # planned releases; later is taken for a unit m
 CONTENT_FIELDS = ("title", "text", "media", "price", "list_price", "currency")
 
 Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00]+$")
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 Prose = Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00]*$")]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
+Region = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}$", to_upper=True)]
 
 
 class Media(BaseModel):

@@ -19,7 +19,7 @@ ANY = "*"
 
 @dataclass(frozen=True)
 class Scope:
-    """The viewers a row speaks about; ``*`` stands for all."""
+    """The viewers a row speaks about; ``*`` stands for all, regions are in upper case."""
 
     region: str = ANY
     audience: str = ANY

@@ -10,10 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import orjson
 from redis.asyncio import Redis
 
-from serving.live.event_stream import EventStream, LoggedEvent, StreamLimits
+from serving.live.event_stream import EventStream, LoggedEvent, StreamLimits, logged_event
 from serving.live.supervisor import StateServer
 from training.report import print_report
 
@@ -23,38 +22,28 @@ TYPES = ("impression", "impression", "impression", "play", "play", "complete", "
 BAR_EVENTS_PER_S = 10_000
 
 
-def logged_event(name: str, chance: random.Random) -> LoggedEvent:
+def random_event(name: str, chance: random.Random) -> LoggedEvent:
     """A random event of a typical size, about 300 bytes."""
     user, item = f"user-{chance.randrange(100_000)}", f"item-{chance.randrange(50_000)}"
-    kind, request = chance.choice(TYPES), f"request-{chance.randrange(10**9)}"
-    body = {
+    event = {
         "event_id": name,
         "user_id": user,
         "item_id": item,
-        "type": kind,
+        "type": chance.choice(TYPES),
         "time": NOW_MS,
-        "request_id": request,
+        "request_id": f"request-{chance.randrange(10**9)}",
         "position": chance.randrange(50),
         "watch_ms": chance.randrange(60_000),
         "session_id": f"session-{chance.randrange(10**6)}",
         "device_id": f"device-{chance.randrange(10**6)}",
     }
-    impression = kind == "impression"
-    return LoggedEvent(
-        name,
-        user,
-        orjson.dumps(body, option=orjson.OPT_SORT_KEYS),
-        b"" if impression else orjson.dumps([item, kind, NOW_MS, body["watch_ms"]]),
-        item if impression else "",
-        request,
-        f"{kind}:cn:{item}",
-    )
+    return logged_event(event, "CN")
 
 
 async def measure(url: str, total: int, batch: int, clients: int) -> dict[str, float]:
     """Send `total` events in batches over several connections."""
     chance = random.Random(SEED)
-    events = [logged_event(f"event-{n:010d}", chance) for n in range(total)]
+    events = [random_event(f"event-{n:010d}", chance) for n in range(total)]
     batches = [events[n : n + batch] for n in range(0, total, batch)]
     client = Redis.from_url(url, max_connections=clients)
     stream, latencies_ms = EventStream(client, StreamLimits()), list[float]()

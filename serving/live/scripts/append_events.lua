@@ -2,7 +2,7 @@
 -- KEYS  1 stream of events   2 hash of the generations of known ids
 -- ARGV  now_ms, ids per generation, generation age ms, kept ms, stream limit, recent limit,
 --       shown limit, shown ms, bucket ms, buckets kept, then FIELDS per event:
---       event_id, digest, body, user_id, recent entry or '', shown item or '', request_id, counter
+--       hash of the event's id, digest, body, user_id, recent entry or '', shown item or '', request_id, counter
 -- Returns  {'ok', entry id or '', fresh, duplicate...} | {'conflict', position...} | {'full'}
 local FIRST, FIELDS, GENERATIONS = 11, 8, 6
 local now, per_generation, max_age, kept_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -81,7 +81,7 @@ def event_fields(*names: str, user: str = "u1") -> dict[bytes, bytes]:
 
 def served_fields(request: str, *items: str, user: str = "u1") -> dict[bytes, bytes]:
     rows = [{"item_id": item, "source": "interest", "propensity": 0.5} for item in items]
-    header = {"request_id": request, "user_id": user, "region": "cn"}
+    header = {"request_id": request, "user_id": user, "region": "CN"}
     body = b"\n".join(map(orjson.dumps, rows))
     return {b"kind": b"served", b"header": orjson.dumps(header), b"body": body}
 

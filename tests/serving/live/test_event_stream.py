@@ -14,6 +14,7 @@ from serving.live.event_stream import (
     EventStream,
     LoggedEvent,
     StreamLimits,
+    logged_event,
 )
 from serving.live.state import StateUnreachableError
 
@@ -37,8 +38,8 @@ def test_a_batch_enters_log_recent_shown_and_counters(with_client: Run) -> None:
         stream = EventStream(client, LIMITS)
         done = await stream.append(
             [
-                event("a", recent=b"[1]", counter="like:cn:i1"),
-                event("b", recent=b"[2]", counter="like:cn:i1"),
+                event("a", recent=b"[1]", counter="like:CN:i1"),
+                event("b", recent=b"[2]", counter="like:CN:i1"),
                 event("c", shown="i9"),
                 event("d", user="u2", recent=b"[3]"),
             ],
@@ -49,7 +50,7 @@ def test_a_batch_enters_log_recent_shown_and_counters(with_client: Run) -> None:
         assert await client.lrange("recent:u1", 0, -1) == [b"[2]", b"[1]"]
         assert await client.lrange("recent:u2", 0, -1) == [b"[3]"]
         assert await client.zrange("shown:u1", 0, -1) == [b"i9"]
-        assert await counts(client, ["like:cn:i1", "x"], NOW, HOUR, LIMITS.bucket_ms) == [2, 0]
+        assert await counts(client, ["like:CN:i1", "x"], NOW, HOUR, LIMITS.bucket_ms) == [2, 0]
 
     with_client(body)
 
@@ -206,3 +207,15 @@ def test_concurrent_repeats_are_logged_once(with_client: Run) -> None:
         assert len(await logged(client)) == 50
 
     with_client(body)
+
+
+def test_an_event_is_logged_whole_and_shortened_for_the_next_request() -> None:
+    sent = {"event_id": "e", "user_id": "u", "item_id": "i", "type": "play", "time": NOW}
+    sent |= {"watch_ms": 5.0, "request_id": "r"}
+    done = logged_event(sent, "CN")
+    assert orjson.loads(done.body) == sent
+    assert orjson.loads(done.recent) == ["i", "play", NOW, 5.0]
+    assert (done.shown, done.request_id, done.counter) == ("", "r", "play:CN:i")
+    seen = logged_event(sent | {"type": "impression"}, "CN")
+    assert (seen.recent, seen.shown) == (b"", "i")
+    assert logged_event(dict(reversed(sent.items())), "CN") == done

@@ -26,7 +26,7 @@ def draft(*names: str, k: int = 10, reserve: bool = False, request: str = "r1") 
     candidates = [
         Candidate(name, f"c-{name}", b'{"i":"%s"}' % name.encode(), reserve) for name in names
     ]
-    return PageDraft(request, "u1", "cn", "all", k, b'{"r":1}', candidates)
+    return PageDraft(request, "u1", "CN", "all", k, b'{"r":1}', candidates)
 
 
 def row(subject: str, status: Status) -> StatusRow:
@@ -103,7 +103,7 @@ rows = st.lists(
     st.builds(
         StatusRow,
         subject=st.just("item:a"),
-        scope=st.builds(Scope, st.sampled_from(["*", "cn", "us"]), st.sampled_from(["*", "all"])),
+        scope=st.builds(Scope, st.sampled_from(["*", "CN", "US"]), st.sampled_from(["*", "all"])),
         status=st.sampled_from(STATUSES),
         decided=st.booleans(),
         content_version=st.integers(1, 3),
@@ -126,10 +126,10 @@ def test_script_mirror_and_records_agree(with_client: Run, given_rows: list[Stat
         return (await pages.commit(draft("a"), NOW)).kept
 
     text = encode_rows(given_rows)
-    expected = servable(resolve(given_rows, "cn", "all"))
+    expected = servable(resolve(given_rows, "CN", "all"))
     assert (with_client(body) == (0,)) == expected
     mirror = VisibilityMirror()
     mirror.replace(1, {"item:a": text} if text else {})
-    assert servable(mirror.status("a", "c", "cn", "all")) == expected
+    assert servable(mirror.status("a", "c", "CN", "all")) == expected
     if text:
         assert list(decode_rows("item:a", text)) == given_rows

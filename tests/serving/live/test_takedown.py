@@ -1,11 +1,25 @@
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from serving.live.mirror import VisibilityMirror
 from serving.live.pages import SEQUENCE, VISIBILITY
-from serving.live.takedown import Replica, VisibilityLink, holding_out
+from serving.live.supervisor import StateServer
+from serving.live.takedown import (
+    Replica,
+    VisibilityLink,
+    apply_everywhere,
+    holding_out,
+    keep_lease,
+)
 from serving.records.status import EVERYONE, Status, StatusRow
 
 Run = Callable[[Callable[[Any], Any]], Any]
@@ -35,7 +49,7 @@ class Truth:
 
 
 def status(mirror: VisibilityMirror, item_id: str) -> Status:
-    return mirror.status(item_id, "c", "cn", "all")
+    return mirror.status(item_id, "c", "CN", "all")
 
 
 def test_changes_flow_from_the_records_to_a_mirror(with_client: Run) -> None:
@@ -167,3 +181,45 @@ def test_a_mirror_far_behind_takes_the_whole_copy(with_client: Run, monkeypatch:
 
     monkeypatch.setattr("serving.live.takedown.CHANGES_KEPT", 3)
     with_client(body)
+
+
+def test_a_kept_lease_acknowledges_a_takedown_soon(with_client: Run) -> None:
+    async def body(client: Any) -> None:
+        truth, link, mirror = Truth(), VisibilityLink(client, lease_s=0.1), VisibilityMirror()
+        keeper = asyncio.create_task(keep_lease(link, truth, "r", mirror, interval_s=0.01))
+        while not mirror.trusted(time.monotonic()):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.15)  # the lease that the first fill began
+        sequence = truth.put("item:a")
+        assert await apply_everywhere(link, truth, sequence) == "done"
+        assert status(mirror, "a") == "hidden"
+        keeper.cancel()
+
+    with_client(body)
+
+
+def test_a_takedown_during_an_outage_is_applied_before_any_lease_is_renewed(tmp_path: Path) -> None:
+    async def body() -> None:
+        server = StateServer(tmp_path / "state")
+        server.start()
+        client = Redis.from_url(server.url, retry=Retry(NoBackoff(), 0), socket_timeout=0.1)
+        truth, link, mirror = Truth(), VisibilityLink(client), VisibilityMirror()
+        keeper = asyncio.create_task(keep_lease(link, truth, "r", mirror, interval_s=0.01))
+        while mirror.sequence is None:
+            await asyncio.sleep(0.01)
+        os.kill(server.process_id or 0, signal.SIGSTOP)
+        sequence = truth.put("item:a")
+        assert await apply_everywhere(link, truth, sequence) == "pending"
+        before = mirror.good_read_s
+        await asyncio.sleep(0.3)
+        assert mirror.good_read_s == before
+        os.kill(server.process_id or 0, signal.SIGCONT)
+        while mirror.good_read_s == before:
+            assert status(mirror, "a") == "visible"
+            await asyncio.sleep(0)
+        assert status(mirror, "a") == "hidden"
+        keeper.cancel()
+        await client.aclose()
+        server.stop()
+
+    asyncio.run(body())

@@ -28,12 +28,12 @@ def put(records: Records, *rows: dict[str, Any], **options: Any) -> list[Any]:
     return records.write("shop", catalogue.upsert, list(rows), **options)
 
 
-def seen(records: Records, item_id: str, region: str = "cn", audience: str = "all") -> Status:
+def seen(records: Records, item_id: str, region: str = "CN", audience: str = "all") -> Status:
     return records.read(visibility.status_for, item_id, region, audience)
 
 
 def test_an_item_comes_back_as_it_was_stored(records: Records) -> None:
-    row = product(tags=["tea", "壶"], regions=["cn", "sea"], product_ids=["x"], in_stock=True)
+    row = product(tags=["tea", "壶"], regions=["CN", "SEA"], product_ids=["x"], in_stock=True)
     assert put(records, row)[0].outcome == "created"
     stored = records.read(catalogue.get, "p1")
     assert stored.item.model_dump(mode="json", exclude_unset=True) | row == (
@@ -149,13 +149,13 @@ def test_verdicts_differ_by_region_and_audience(records: Records) -> None:
     put(records, product())
     for verdict in (
         Verdict("p1", 1, "visible"),
-        Verdict("p1", 1, "hidden", Scope("cn")),
-        Verdict("p1", 1, "limited", Scope("us", "adult")),
+        Verdict("p1", 1, "hidden", Scope("CN")),
+        Verdict("p1", 1, "limited", Scope("US", "adult")),
     ):
         records.write("check", visibility.apply_verdict, verdict)
-    assert seen(records, "p1", "cn", "adult") == "hidden"
-    assert seen(records, "p1", "us", "adult") == "limited"
-    assert seen(records, "p1", "us", "all") == "visible"
+    assert seen(records, "p1", "CN", "adult") == "hidden"
+    assert seen(records, "p1", "US", "adult") == "limited"
+    assert seen(records, "p1", "US", "all") == "visible"
 
 
 def test_a_takedown_survives_edits_verdicts_and_deletion(records: Records) -> None:
@@ -218,7 +218,7 @@ def test_change_feeds_give_each_change_once_in_order(records: Records) -> None:
 
 def test_takedowns_wait_in_the_outbox_until_the_state_holds_them(records: Records) -> None:
     first = records.write("ann", visibility.decide, "p1", "hidden", EVERYONE, "fake")
-    second = records.write("ann", visibility.decide, "p2", "hidden", Scope("cn"), "fake")
+    second = records.write("ann", visibility.decide, "p2", "hidden", Scope("CN"), "fake")
     waiting = records.read(visibility.unsettled)
     assert waiting == [(first.sequence, "item:p1"), (second.sequence, "item:p2")]
     assert records.write("state", visibility.settle, first.sequence) == 1

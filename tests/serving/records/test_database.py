@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from serving.records import schema, visibility
 from serving.records.database import Records, Transaction, next_sequence, open_records
-from serving.records.errors import CorruptStore, StorageFull
+from serving.records.errors import CorruptStore, RecordsUnreachable, StorageFull
 from serving.records.status import EVERYONE
 from serving.records.tables import metadata
 from tests.serving.records.conftest import SECRETS
@@ -97,4 +97,20 @@ def test_a_full_disk_is_refused_whole(migrated_sqlite: Path, tmp_path: Path) -> 
     with pytest.raises(StorageFull, match="no space left"):
         records.write("ann", limit)
     assert records.read(visibility.newest_sequence) == 0
+    records.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://nobody@127.0.0.1:1/none", "sqlite:////proc/none/records.db"]
+)
+def test_a_database_that_does_not_answer_is_named(url: str) -> None:
+    if url.startswith("sqlite"):
+        with pytest.raises(OSError, match="/proc/none"):
+            open_records(url, SECRETS)
+        return
+    records = open_records(url, SECRETS)
+    with pytest.raises(RecordsUnreachable, match="nobody@"):
+        records.read(visibility.newest_sequence)
+    with pytest.raises(RecordsUnreachable, match="nobody@"):
+        records.write("ann", visibility.settle, 1)
     records.close()

@@ -16,7 +16,7 @@ from tests.serving.records.conftest import SECRETS
 def person(**changes: Any) -> dict[str, Any]:
     row = {
         "user_id": "u-secret-7",
-        "region": "cn",
+        "region": "CN",
         "birth_year": 1990,
         "time_zone": "Asia/Shanghai",
     }
@@ -28,7 +28,7 @@ def test_a_user_comes_back_and_is_corrected_whole(records: Records) -> None:
     store = SqlUsers(records)
     stored = store.put("app", person())
     assert store.get("u-secret-7") == stored
-    corrected = store.put("app", person(region="us", personalised=False, blocks={}))
+    corrected = store.put("app", person(region="US", personalised=False, blocks={}))
     assert store.get("u-secret-7") == corrected
     assert (corrected.personalised, corrected.blocks.creators) == (False, frozenset())
 
