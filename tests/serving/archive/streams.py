@@ -71,7 +71,7 @@ def order(entry: str) -> tuple[int, ...]:
     return tuple(int(part) for part in entry.split("-"))
 
 
-def event_fields(*names: str, user: str = "u1") -> dict[bytes, bytes]:
+def event_fields(*names: str, user: str = "u1") -> dict[Any, Any]:
     rows = [
         {"event_id": name, "user_id": user, "item_id": "i", "type": "play", "time": START_MS}
         for name in names

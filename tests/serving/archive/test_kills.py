@@ -58,7 +58,7 @@ def feed_and_kill(
     end = time.monotonic() + chance.uniform(0.05, 0.4)
     while time.monotonic() < end:
         names = [f"e{len(sent) + n}" for n in range(3)]
-        client.xadd("events", event_fields(*names))  # type: ignore[arg-type]
+        client.xadd("events", event_fields(*names))
         sent += names
     worker.send_signal(signal.SIGKILL)
     worker.wait()
