@@ -1,12 +1,13 @@
 """The catalogue: items with their versions, prices and place in the change feed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from serving.records import audit, visibility
-from serving.records.contracts import Price, Stored, Upserted
+from serving.records.contracts import Outcome, Price, Stored, Upserted
 from serving.records.database import Transaction, next_sequence
 from serving.records.errors import BadRows, Conflict, Fault, NotFound
 from serving.records.items import CONTENT_FIELDS, Item, parse_items
@@ -28,11 +29,16 @@ def upsert(
     parsed = parse_items(rows, unit.now_ms)
     _require_media(unit.connection, parsed)
     before = _found(unit.connection, [item.item_id for item in parsed])
-    done = [_store(unit, item, before.get(item.item_id), publish) for item in parsed]
-    changed = {row.item_id: row.content_version for row in done if row.outcome != "unchanged"}
+    plans = [_planned(item, before.get(item.item_id)) for item in parsed]
+    changed = [plan for plan in plans if plan.outcome != "unchanged"]
     if changed:
-        audit.append(unit, "catalogue.upsert", f"{len(changed)} items", {"versions": changed})
-    return done
+        _write_items(unit, changed)
+        _write_prices(unit, [plan for plan in changed if plan.new_price])
+        status: Status = "pending" if publish == "after_check" else "visible"
+        _begin_versions(unit, [plan for plan in changed if plan.new_content], status)
+        versions = {plan.item_id: plan.content_version for plan in changed}
+        audit.append(unit, "catalogue.upsert", f"{len(changed)} items", {"versions": versions})
+    return [Upserted(plan.item_id, plan.outcome, plan.content_version) for plan in plans]
 
 
 def patch(
@@ -62,7 +68,10 @@ def remove(unit: Transaction, item_id: str) -> None:
     values = {"sequence": next_sequence(unit.connection, "catalogue"), "content_version": version}
     values |= {"deleted_at_ms": unit.now_ms, "updated_at_ms": unit.now_ms}
     unit.connection.execute(update(items).where(items.c.item_id == item_id).values(**values))
-    _begin_version(unit, item_id, version, "hidden")
+    row = visibility.unnumbered(
+        item_subject(item_id), EVERYONE, "hidden", decided=False, version=version
+    )
+    visibility.put_rows(unit, [row])
     audit.append(unit, "catalogue.remove", item_subject(item_id), {})
 
 
@@ -124,37 +133,82 @@ def _require_media(connection: Connection, parsed: Sequence[Item]) -> None:
         raise BadRows(faults)
 
 
-def _store(unit: Transaction, item: Item, before: RowMapping | None, publish: Publish) -> Upserted:
+@dataclass(frozen=True)
+class _Plan:
+    """What an upsert does to one item.
+
+    Attributes:
+        values: columns as described by the owner.
+        exists: a row is there, alive or not.
+    """
+
+    item_id: str
+    values: dict[str, Any]
+    outcome: Outcome
+    content_version: int
+    exists: bool
+    new_content: bool
+    new_price: bool
+
+
+def _planned(item: Item, before: RowMapping | None) -> _Plan:
     values = item.model_dump(mode="json")
-    alive = before is not None and before["deleted_at_ms"] is None
-    if before is not None and alive and all(before[k] == v for k, v in values.items()):
-        return Upserted(item.item_id, "unchanged", before["content_version"])
-    old_content = alive and before is not None and _same_fields(before, values, CONTENT_FIELDS)
-    version = (before["content_version"] if before else 0) + (not old_content)
-    _write(unit, values | {"content_version": version}, new=before is None)
-    if before is None or not _same_fields(before, values, PRICE_FIELDS):
-        price = {name: values[name] for name in PRICE_FIELDS}
-        row = price | {"item_id": item.item_id, "content_version": version, "at_ms": unit.now_ms}
-        unit.connection.execute(insert(prices).values(**row))
-    if not old_content:
-        status: Status = "pending" if publish == "after_check" else "visible"
-        _begin_version(unit, item.item_id, version, status)
-    return Upserted(item.item_id, "changed" if alive else "created", version)
+    if before is None:
+        return _Plan(item.item_id, values, "created", 1, False, True, True)
+    version = before["content_version"]
+    alive = before["deleted_at_ms"] is None
+    if alive and _same_fields(before, values, values):
+        return _Plan(item.item_id, values, "unchanged", version, True, False, False)
+    new_content = not (alive and _same_fields(before, values, CONTENT_FIELDS))
+    new_price = not _same_fields(before, values, PRICE_FIELDS)
+    outcome: Outcome = "changed" if alive else "created"
+    return _Plan(item.item_id, values, outcome, version + new_content, True, new_content, new_price)
 
 
-def _begin_version(unit: Transaction, item_id: str, version: int, status: Status) -> None:
-    subject = item_subject(item_id)
-    visibility.put_row(unit, subject, EVERYONE, status, decided=False, version=version)
-
-
-def _write(unit: Transaction, values: dict[str, Any], *, new: bool) -> None:
-    values["sequence"] = next_sequence(unit.connection, "catalogue")
-    values |= {"updated_at_ms": unit.now_ms, "deleted_at_ms": None}
+def _write_items(unit: Transaction, plans: Sequence[_Plan]) -> None:
+    first = next_sequence(unit.connection, "catalogue", len(plans))
+    kept = {"updated_at_ms": unit.now_ms, "deleted_at_ms": None}
+    rows = [
+        plan.values | kept | {"content_version": plan.content_version, "sequence": first + n}
+        for n, plan in enumerate(plans)
+    ]
+    new = [
+        row | {"created_at_ms": unit.now_ms}
+        for row, plan in zip(rows, plans, strict=True)
+        if not plan.exists
+    ]
+    old = [row | {"an_id": row["item_id"]} for row, p in zip(rows, plans, strict=True) if p.exists]
     if new:
-        unit.connection.execute(insert(items).values(**values, created_at_ms=unit.now_ms))
-    else:
-        same = items.c.item_id == values["item_id"]
-        unit.connection.execute(update(items).where(same).values(**values))
+        unit.connection.execute(insert(items), new)
+    if old:
+        unit.connection.execute(update(items).where(items.c.item_id == bindparam("an_id")), old)
+
+
+def _write_prices(unit: Transaction, plans: Sequence[_Plan]) -> None:
+    if not plans:
+        return
+    rows = [
+        {name: plan.values[name] for name in ("item_id", *PRICE_FIELDS)}
+        | {"content_version": plan.content_version, "at_ms": unit.now_ms}
+        for plan in plans
+    ]
+    unit.connection.execute(insert(prices), rows)
+
+
+def _begin_versions(unit: Transaction, plans: Sequence[_Plan], status: Status) -> None:
+    if not plans:
+        return
+    rows = [
+        visibility.unnumbered(
+            item_subject(plan.item_id),
+            EVERYONE,
+            status,
+            decided=False,
+            version=plan.content_version,
+        )
+        for plan in plans
+    ]
+    visibility.put_rows(unit, rows)
 
 
 def _found(connection: Connection, item_ids: Iterable[str]) -> dict[str, RowMapping]:

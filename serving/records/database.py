@@ -19,6 +19,7 @@ from serving.records.tables import sequences
 P = ParamSpec("P")
 R = TypeVar("R")
 BUSY_TIMEOUT_S = 10.0  # how long one process waits for another one's SQLite transaction
+WRITER_LOCK = 0x71DE6A7E  # any number that nobody else uses in this database
 DISK_FULL = "53100"  # PostgreSQL's state for a full disk
 SEQUENCES = ("catalogue", "visibility", "audit", "bundles")
 
@@ -133,6 +134,7 @@ def open_records(url: str, secrets: Secrets) -> Records:
         event.listen(engine, "begin", _begin_sqlite)
         return Records(engine, engine, secrets)
     engine = create_engine(target.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    event.listen(engine, "begin", _begin_postgresql)
     snapshots = engine.execution_options(isolation_level="REPEATABLE READ")
     return Records(engine, snapshots, secrets)
 
@@ -158,15 +160,18 @@ def check_sqlite_file(path: Path) -> None:
         raise CorruptStore(f"{path}: {fault}; set aside as {moved}: {way_out}")
 
 
-def next_sequence(connection: Connection, name: str) -> int:
-    """The next number of a counter of ``SEQUENCES``: from 1, no gaps, in the order of commits."""
+def next_sequence(connection: Connection, name: str, count: int = 1) -> int:
+    """The next number of a counter of ``SEQUENCES``: from 1, no gaps, in the order of commits.
+
+    With a `count`, that many numbers are taken and the first is returned.
+    """
     bumped = (
         update(sequences)
         .where(sequences.c.name == name)
-        .values(value=sequences.c.value + 1)
+        .values(value=sequences.c.value + count)
         .returning(sequences.c.value)
     )
-    return int(connection.execute(bumped).scalar_one())
+    return int(connection.execute(bumped).scalar_one()) - count + 1
 
 
 def _sqlite_fault(path: Path) -> str | None:
@@ -197,6 +202,12 @@ def _vacuum(engine: Engine) -> None:
         plain: Any = connection.connection.dbapi_connection
         plain.execute("VACUUM")
         plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes", False):
+        # One writer at a time over all processes, as on SQLite: what a change reads stays true.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """Visibility: one sequenced row a subject and scope, committed together with its audit row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from serving.records import audit
 from serving.records.contracts import Verdict
@@ -28,7 +29,8 @@ def decide(unit: Transaction, item_id: str, status: Status, scope: Scope, reason
     An item that the catalogue does not hold (it came with a bundle) can be decided on too.
     """
     version = current_version(unit.connection, item_id) or 0
-    row = put_row(unit, item_subject(item_id), scope, status, decided=True, version=version)
+    row = unnumbered(item_subject(item_id), scope, status, decided=True, version=version)
+    (row,) = put_rows(unit, [row])
     audit.append(unit, "item.decide", row.subject, _detail(row) | {"reason": reason})
     return row
 
@@ -45,7 +47,8 @@ def apply_verdict(unit: Transaction, verdict: Verdict) -> StatusRow | None:
     if version != verdict.content_version:
         return None
     subject = item_subject(verdict.item_id)
-    row = put_row(unit, subject, verdict.scope, verdict.status, decided=False, version=version)
+    row = unnumbered(subject, verdict.scope, verdict.status, decided=False, version=version)
+    (row,) = put_rows(unit, [row])
     audit.append(unit, "item.verdict", subject, _detail(row))
     return row
 
@@ -57,42 +60,48 @@ def set_suspended(unit: Transaction, creator_id: str, suspended: bool, reason: s
     if unit.connection.execute(changed).rowcount == 0:
         unit.connection.execute(insert(creators).values(creator_id=creator_id, **values))
     status: Status = "hidden" if suspended else "visible"
-    row = put_row(unit, creator_subject(creator_id), EVERYONE, status, decided=True, version=0)
+    row = unnumbered(creator_subject(creator_id), EVERYONE, status, decided=True, version=0)
+    (row,) = put_rows(unit, [row])
     action = "creator.suspend" if suspended else "creator.lift"
     audit.append(unit, action, row.subject, {"reason": reason, "sequence": row.sequence})
     return row
 
 
-def put_row(
-    unit: Transaction, subject: str, scope: Scope, status: Status, *, decided: bool, version: int
+def put_rows(unit: Transaction, rows: Sequence[StatusRow]) -> list[StatusRow]:
+    """Write rows with the next sequence numbers; what hides also enters the outbox.
+
+    Args:
+        unit: the transaction.
+        rows: of different subjects or scopes; their own sequence numbers are not looked at.
+    """
+    first = next_sequence(unit.connection, "visibility", len(rows))
+    numbered = [replace(row, sequence=first + n) for n, row in enumerate(rows)]
+    keys = [
+        {
+            "a_subject": row.subject,
+            "a_region": row.scope.region,
+            "a_audience": row.scope.audience,
+            "a_decided": row.decided,
+        }
+        for row in numbered
+    ]
+    unit.connection.execute(_SAME_ROW, keys)
+    unit.connection.execute(insert(visibility), [_values(row, unit.now_ms) for row in numbered])
+    hidden = [
+        {"sequence": row.sequence, "subject": row.subject, "at_ms": unit.now_ms}
+        for row in numbered
+        if row.status == "hidden"
+    ]
+    if hidden:
+        unit.connection.execute(insert(outbox), hidden)
+    return numbered
+
+
+def unnumbered(
+    subject: str, scope: Scope, status: Status, *, decided: bool, version: int
 ) -> StatusRow:
-    """Write one row with the next sequence number; what hides also enters the outbox."""
-    sequence = next_sequence(unit.connection, "visibility")
-    row = StatusRow(subject, scope, status, decided, version, sequence)
-    table = visibility.c
-    same = (
-        (table.subject == subject)
-        & (table.region == scope.region)
-        & (table.audience == scope.audience)
-        & (table.decided == decided)
-    )
-    unit.connection.execute(delete(visibility).where(same))
-    unit.connection.execute(
-        insert(visibility).values(
-            subject=subject,
-            region=scope.region,
-            audience=scope.audience,
-            status=status,
-            decided=decided,
-            content_version=version,
-            sequence=sequence,
-            at_ms=unit.now_ms,
-        )
-    )
-    if status == "hidden":
-        taken = insert(outbox).values(sequence=sequence, subject=subject, at_ms=unit.now_ms)
-        unit.connection.execute(taken)
-    return row
+    """A row that `put_rows` will number."""
+    return StatusRow(subject, scope, status, decided, version, 0)
 
 
 def current_version(connection: Connection, item_id: str) -> int | None:
@@ -150,6 +159,27 @@ def status_for(connection: Connection, item_id: str, region: str, audience: str)
     subjects += [creator_subject(creator_id) for creator_id in creator.scalars()]
     found = rows_of_subjects(connection, subjects).values()
     return strictest("visible", *(resolve(rows, region, audience) for rows in found))
+
+
+_SAME_ROW = delete(visibility).where(
+    visibility.c.subject == bindparam("a_subject"),
+    visibility.c.region == bindparam("a_region"),
+    visibility.c.audience == bindparam("a_audience"),
+    visibility.c.decided == bindparam("a_decided"),
+)
+
+
+def _values(row: StatusRow, at_ms: int) -> dict[str, Any]:
+    return {
+        "subject": row.subject,
+        "region": row.scope.region,
+        "audience": row.scope.audience,
+        "decided": row.decided,
+        "status": row.status,
+        "content_version": row.content_version,
+        "sequence": row.sequence,
+        "at_ms": at_ms,
+    }
 
 
 def _detail(row: StatusRow) -> dict[str, Any]:

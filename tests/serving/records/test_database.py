@@ -1,12 +1,13 @@
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
 
-from serving.records import schema, visibility
+from serving.records import catalogue, schema, visibility
 from serving.records.database import Records, Transaction, next_sequence, open_records
 from serving.records.errors import CorruptStore, RecordsUnreachable, StorageFull
 from serving.records.status import EVERYONE
@@ -38,6 +39,21 @@ def test_sequences_follow_the_order_of_commits_over_processes(
         thread.join()
     other.close()
     assert observed == list(range(1, 41))
+
+
+def test_two_processes_change_one_item_by_turns(records: Records) -> None:
+    other = open_records(records.engine.url.render_as_string(hide_password=False), SECRETS)
+    row = {"item_id": "p", "kind": "video", "creator_id": "c", "published_at_ms": 1}
+
+    def work(store: Records, name: str) -> list[int]:
+        titles = [row | {"title": f"{name}{n}"} for n in range(15)]
+        done = [store.write(name, catalogue.upsert, [titled])[0] for titled in titles]
+        return [one.content_version for one in done]
+
+    with ThreadPoolExecutor(2) as pool:
+        versions = pool.map(work, (records, other), ("a", "b"))
+    other.close()
+    assert sorted(version for made in versions for version in made) == list(range(1, 31))
 
 
 def test_a_failed_change_leaves_no_gap(records: Records) -> None:
