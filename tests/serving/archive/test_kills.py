@@ -1,5 +1,7 @@
-"""The archiver as a process, killed again and again while events come in."""
+"""Archiver and state server as processes, killed again and again while events come in."""
 
+import asyncio
+import os
 import random
 import signal
 import subprocess
@@ -8,9 +10,14 @@ import time
 from pathlib import Path
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from serving.archive.archiver import Archiver, RedisStream
 from serving.archive.store import LocalStore
+from serving.live.event_stream import EventStream, LoggedEvent, StreamLimits
+from serving.live.state import StateUnreachableError
 from serving.live.supervisor import StateServer
 from tests.serving.archive.streams import event_fields, event_ids
 
@@ -19,6 +26,9 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from serving.archive import archiver
 from serving.archive.store import LocalStore
 archiver.STEP_ENTRIES = 5
@@ -63,3 +73,58 @@ def feed_and_kill(
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     worker.stdout.close()
+
+
+def test_kills_of_the_state_server_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    server = StateServer(tmp_path / "state")
+    server.start()
+    try:
+        sent = asyncio.run(send_through_kills(server))
+        client = Redis.from_url(server.url)
+        Archiver(RedisStream(client), store := LocalStore(tmp_path / "log")).drain()
+        assert sorted(event_ids(store)) == sorted(sent)
+        recent = client.lrange("recent:u", 0, -1)
+        assert len(recent) == min(len(sent), 200)
+        client.close()
+    finally:
+        server.stop()
+
+
+async def send_through_kills(server: StateServer) -> list[str]:
+    """Three senders that repeat a batch until it is acknowledged; returns the ids."""
+    client = AsyncRedis.from_url(server.url, retry=Retry(NoBackoff(), 0), socket_timeout=1)
+    stream, sent, kills = EventStream(client, StreamLimits()), list[str](), asyncio.Event()
+
+    async def send(sender: int) -> None:
+        number = 0
+        while not kills.is_set():
+            number += 1
+            names = [f"{sender}-{number}-{n}" for n in range(5)]
+            batch = [logged(name) for name in names]
+            while not await accepted(stream, batch):
+                await asyncio.sleep(0.01)
+            sent.extend(names)
+
+    async def kill() -> None:
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0.2)
+            while (process_id := server.process_id) is None:
+                await asyncio.sleep(0.01)  # it is started again after a pause
+            os.kill(process_id, signal.SIGKILL)
+        kills.set()
+
+    await asyncio.gather(kill(), *(send(sender) for sender in range(3)))
+    await client.aclose()
+    return sent
+
+
+def logged(name: str) -> LoggedEvent:
+    return LoggedEvent(name, "u", event_fields(name, user="u")[b"body"], b"[]")
+
+
+async def accepted(stream: EventStream, batch: list[LoggedEvent]) -> bool:
+    try:
+        await stream.append(batch, 1_800_000_000_000)
+    except StateUnreachableError:
+        return False
+    return True

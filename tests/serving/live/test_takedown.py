@@ -207,13 +207,15 @@ def test_a_takedown_during_an_outage_is_applied_before_any_lease_is_renewed(tmp_
         keeper = asyncio.create_task(keep_lease(link, truth, "r", mirror, interval_s=0.01))
         while mirror.sequence is None:
             await asyncio.sleep(0.01)
-        os.kill(server.process_id or 0, signal.SIGSTOP)
+        process_id = server.process_id
+        assert process_id is not None
+        os.kill(process_id, signal.SIGSTOP)
         sequence = truth.put("item:a")
         assert await apply_everywhere(link, truth, sequence) == "pending"
         before = mirror.good_read_s
         await asyncio.sleep(0.3)
         assert mirror.good_read_s == before
-        os.kill(server.process_id or 0, signal.SIGCONT)
+        os.kill(process_id, signal.SIGCONT)
         while mirror.good_read_s == before:
             assert status(mirror, "a") == "visible"
             await asyncio.sleep(0)
