@@ -1,8 +1,8 @@
 """The stream of events: durable, deduplicated, and in one step with the online state.
 
 Keys: ``events`` (stream of whole batches and served pages), ``ids`` and ``ids:<n>`` (known event
-ids in generations), ``recent:<user>``, ``shown:<user>``, ``count:<bucket>``, ``held:<item>`` and
-``exposure:<item>``. One primary, no cluster mode: the script touches keys of many users at once.
+ids in generations), ``recent:<user>`` and ``count:<bucket>``. One primary, no cluster mode: the
+script touches keys of many users at once.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from serving.live.state import RECENT_EVENTS, StateUnreachableError
 
 STREAM, IDS = "events", "ids"
 BATCH_EVENTS = 1_000
-SHOWN_ITEMS = 2_000
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,6 @@ class LoggedEvent(NamedTuple):
         user_id: whose event it is.
         body: canonical JSON of the whole event, without line breaks; what the archive keeps.
         recent: entry of the user's recent behaviour; empty for impressions.
-        shown: id of the item that an impression showed; else empty.
-        request_id: the answer that caused it; an impression confirms its reserved exposure.
         counter: field of the time-bucketed counters to raise; empty for none.
     """
 
@@ -65,16 +62,13 @@ class LoggedEvent(NamedTuple):
     user_id: str
     body: bytes
     recent: bytes = b""
-    shown: str = ""
-    request_id: str = ""
     counter: str = ""
 
 
 def logged_event(event: Mapping[str, Any], region: str) -> LoggedEvent:
     """Prepare one checked event of the Event contract; its `time` is in ms since 1970.
 
-    Counted per type, region and item; impressions enter the seen memory, all else the recent
-    behaviour.
+    Counted per type, region and item; all but impressions enter the recent behaviour.
     """
     impression = event["type"] == "impression"
     behaviour = (event["item_id"], event["type"], event["time"], event.get("watch_ms"))
@@ -83,8 +77,6 @@ def logged_event(event: Mapping[str, Any], region: str) -> LoggedEvent:
         event["user_id"],
         orjson.dumps(event, option=orjson.OPT_SORT_KEYS),
         b"" if impression else orjson.dumps(behaviour),
-        event["item_id"] if impression else "",
-        event.get("request_id") or "",
         counter_field(event["type"], region, event["item_id"]),
     )
 
@@ -144,16 +136,14 @@ def batch_arguments(
         limits.ids_ms,
         limits.stream_entries,
         RECENT_EVENTS,
-        SHOWN_ITEMS,
-        limits.shown_ms,
         limits.bucket_ms,
         limits.buckets,
     ]
-    for event_id, user_id, body, recent, shown, request_id, counter in events:
+    for event_id, user_id, body, recent, counter in events:
         # An event's id may name its user, so only a hash of it is kept when the event is gone.
         known_as = hashlib.blake2b(event_id.encode(), digest_size=16).digest()
         digest = hashlib.blake2b(body, digest_size=12).digest()
-        arguments += (known_as, digest, body, user_id, recent, shown, request_id, counter)
+        arguments += (known_as, digest, body, user_id, recent, counter)
     return arguments
 
 

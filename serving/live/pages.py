@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from serving.live.event_stream import SHOWN_ITEMS, STREAM, StreamLimits
+from serving.live.event_stream import STREAM, StreamLimits
 from serving.live.scripts import Argument, Script, answered
 
 VISIBILITY, SEQUENCE = "visibility", "visibility:sequence"
+SHOWN_ITEMS = 2_000
 
 
 class Candidate(NamedTuple):
@@ -22,6 +23,14 @@ class Candidate(NamedTuple):
     creator_id: str
     body: bytes
     reserve: bool = False
+
+
+class Impression(NamedTuple):
+    """An item that a user saw, in the answer to `request_id` (empty if not known)."""
+
+    user_id: str
+    item_id: str
+    request_id: str
 
 
 @dataclass(frozen=True)
@@ -66,11 +75,17 @@ class VisibilityUnknownError(Exception):
 
 
 class Pages:
-    """Commits pages and reads the seen memory."""
+    """Commits pages and keeps the seen memory and the exposure of items.
+
+    Keys: ``visibility…``, ``shown:<user>``, ``held:<item>``, ``exposure:<item>`` and the stream of
+    served pages. Nothing here is acknowledged to anyone, so its server need not sync each write:
+    it may be another one than that of `EventStream`, whose disk would delay every answer.
+    """
 
     def __init__(self, client: Any, limits: StreamLimits) -> None:
         self._client = client
         self._commit = Script(client, "commit_page")
+        self._note = Script(client, "note_impressions")
         self._limits = limits
 
     async def commit(self, draft: PageDraft, now_ms: int) -> CommittedPage:
@@ -85,6 +100,21 @@ class Pages:
         if answer[0] == b"unknown":
             raise VisibilityUnknownError("the state holds no copy of visibility")
         return CommittedPage(answer[1], *(tuple(positions) for positions in answer[2:]))
+
+    async def note(self, impressions: Sequence[Impression], now_ms: int) -> None:
+        """Remember what was seen and confirm its exposure; doing it twice changes nothing more.
+
+        Called with every impression of a batch that is durable, known ones too: the call before
+        may have been cut off between the two.
+
+        Raises:
+            StateUnreachableError: not done; the batch must be sent again.
+        """
+        arguments: list[Argument] = [now_ms, self._limits.shown_ms, SHOWN_ITEMS]
+        for impression in impressions:
+            arguments += impression
+        if impressions:
+            await self._note([], arguments)
 
     async def shown(self, user_id: str, now_ms: int) -> frozenset[str]:
         """Items that the user saw, or that were served to them and may still be on the screen."""

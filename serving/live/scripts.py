@@ -19,14 +19,13 @@ class Script:
     def __init__(self, client: Any, name: str) -> None:
         self._script = client.register_script((FOLDER / f"{name}.lua").read_text())
 
-    async def __call__(self, keys: Sequence[str], arguments: Sequence[Argument]) -> list[Any]:
-        """Run it.
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run it and return what its header says.
 
         Raises:
             StateUnreachableError: no answer; whether it ran cannot be known.
         """
-        answer: list[Any] = await answered(self._script(keys=keys, args=arguments))
-        return answer
+        return await answered(self._script(keys=keys, args=arguments))
 
 
 async def answered(answer: Awaitable[Answer]) -> Answer:

@@ -10,7 +10,9 @@ import random
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from serving.live.event_stream import StreamLimits
@@ -80,21 +82,25 @@ def sync_ms(path: Path) -> float:
 
 
 def main() -> None:
-    """Run it and print one report."""
+    """Run it with the log synced every second, and with every write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=2_000)
     pages = parser.parse_args().pages
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".page-script-") as folder:
         server = StateServer(Path(folder))
         server.start()
         try:
-            figures = asyncio.run(measure(server.url, pages))
-            figures["fdatasync_p50_ms"] = sync_ms(Path(folder) / "probe")
+            disk_ms = sync_ms(Path(folder) / "probe")
+            for sync in ("everysec", "always"):
+                SyncRedis.from_url(server.url).config_set("appendfsync", sync)
+                figures = asyncio.run(measure(server.url, pages))
+                rows.append({"appendfsync": sync, **figures, "fdatasync_p50_ms": disk_ms})
         finally:
             server.stop()
-    added = figures["read_p50_ms"] + figures["commit_p50_ms"]
-    bars = {f"read and commit p50 <= {BAR_MS} ms": added <= BAR_MS}
-    if not print_report("page_script", figures=figures, bars=bars, seed=SEED):
+    added_ms = rows[0]["read_p50_ms"] + rows[0]["commit_p50_ms"]
+    bars = {f"read and commit p50 <= {BAR_MS} ms with everysec": added_ms <= BAR_MS}
+    if not print_report("page_script", rows=rows, bars=bars, seed=SEED):
         raise SystemExit(1)
 
 

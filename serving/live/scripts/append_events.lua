@@ -1,13 +1,12 @@
 -- Append one batch of events, all or nothing: deduplicate, log, and bring the online state up to date.
 -- KEYS  1 stream of events   2 hash of the generations of known ids
 -- ARGV  now_ms, ids per generation, generation age ms, kept ms, stream limit, recent limit,
---       shown limit, shown ms, bucket ms, buckets kept, then FIELDS per event:
---       hash of the event's id, digest, body, user_id, recent entry or '', shown item or '', request_id, counter
+--       bucket ms, buckets kept, then FIELDS per event:
+--       hash of the event's id, digest, body, user_id, recent entry or '', counter or ''
 -- Returns  {'ok', entry id or '', fresh, duplicate...} | {'conflict', position...} | {'full'}
-local FIRST, FIELDS, GENERATIONS = 11, 8, 6
+local FIRST, FIELDS, GENERATIONS = 9, 6, 6
 local now, per_generation, max_age, kept_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local recent_limit, shown_limit, shown_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local bucket_ms, buckets_kept = tonumber(ARGV[9]), tonumber(ARGV[10])
+local recent_limit, bucket_ms, buckets_kept = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[5]) then return {'full'} end
 
@@ -36,23 +35,15 @@ end
 if #conflicts > 0 then return {'conflict', unpack(conflicts)} end
 if #fresh == 0 then return {'ok', '', 0, unpack(duplicates)} end
 
-local seen_ids, bodies, recent, shown, counts = {}, {}, {}, {}, {}
+local seen_ids, bodies, recent, counts = {}, {}, {}, {}
 for _, i in ipairs(fresh) do
-  local user, entry, item, request, counter = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
+  local user, entry, counter = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
   seen_ids[#seen_ids + 1] = ARGV[i]
   seen_ids[#seen_ids + 1] = ARGV[i + 1]
   bodies[#bodies + 1] = ARGV[i + 2]
   if entry ~= '' then
     recent[user] = recent[user] or {}
     table.insert(recent[user], entry)
-  end
-  if item ~= '' then
-    shown[user] = shown[user] or {}
-    table.insert(shown[user], now + shown_ms)
-    table.insert(shown[user], item)
-    if request ~= '' and redis.call('ZREM', 'held:' .. item, request) == 1 then
-      redis.call('HINCRBY', 'exposure:' .. item, 'confirmed', 1)
-    end
   end
   if counter ~= '' then counts[counter] = (counts[counter] or 0) + 1 end
 end
@@ -70,13 +61,6 @@ end
 for user, entries in pairs(recent) do
   redis.call('LPUSH', 'recent:' .. user, unpack(entries))
   redis.call('LTRIM', 'recent:' .. user, 0, recent_limit - 1)
-end
-for user, items in pairs(shown) do
-  local key = 'shown:' .. user
-  redis.call('ZADD', key, 'GT', unpack(items))
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  redis.call('ZREMRANGEBYRANK', key, 0, -1 - shown_limit)
-  redis.call('PEXPIRE', key, shown_ms)
 end
 local bucket = 'count:' .. (now - now % bucket_ms)
 for counter, count in pairs(counts) do redis.call('HINCRBY', bucket, counter, count) end

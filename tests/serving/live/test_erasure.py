@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from serving.live.erasure import forget_user
 from serving.live.event_stream import EventStream, LoggedEvent, StreamLimits
+from serving.live.pages import Impression, Pages
 from serving.live.supervisor import StateServer
 
 NOW = 1_800_000_000_000
@@ -19,7 +20,7 @@ def test_nothing_of_the_user_is_left_in_any_file(tmp_path: Path) -> None:
         for user in ("u-gone", "u-stays"):
             text = b'{"user_id":"%s"}' % user.encode()
             await stream.append([LoggedEvent(f"{user}-1", user, text, b"[]")], NOW)
-            await stream.append([LoggedEvent(f"{user}-2", user, text, b"", "i1")], NOW)
+            await Pages(client, StreamLimits()).note([Impression(user, "i1", "")], NOW)
         assert found(b"u-gone")
         await client.xtrim("events", maxlen=0)
         assert await forget_user(client, "u-gone") == 2

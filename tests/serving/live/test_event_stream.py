@@ -33,14 +33,14 @@ async def logged(client: Any) -> list[str]:
     return [orjson.loads(line)["event_id"] for body in bodies for line in body.split(b"\n")]
 
 
-def test_a_batch_enters_log_recent_shown_and_counters(with_client: Run) -> None:
+def test_a_batch_enters_log_recent_and_counters(with_client: Run) -> None:
     async def body(client: Any) -> None:
         stream = EventStream(client, LIMITS)
         done = await stream.append(
             [
                 event("a", recent=b"[1]", counter="like:CN:i1"),
                 event("b", recent=b"[2]", counter="like:CN:i1"),
-                event("c", shown="i9"),
+                event("c"),
                 event("d", user="u2", recent=b"[3]"),
             ],
             NOW,
@@ -49,7 +49,6 @@ def test_a_batch_enters_log_recent_shown_and_counters(with_client: Run) -> None:
         assert await logged(client) == ["a", "b", "c", "d"]
         assert await client.lrange("recent:u1", 0, -1) == [b"[2]", b"[1]"]
         assert await client.lrange("recent:u2", 0, -1) == [b"[3]"]
-        assert await client.zrange("shown:u1", 0, -1) == [b"i9"]
         assert await counts(client, ["like:CN:i1", "x"], NOW, HOUR, LIMITS.bucket_ms) == [2, 0]
 
     with_client(body)
@@ -130,22 +129,10 @@ def test_batches_have_limits(with_client: Run, count: int) -> None:
 
 def test_the_largest_batch_fits_the_script(with_client: Run) -> None:
     async def body(client: Any) -> None:
-        batch = [event(f"e{n}", recent=b"[]", shown=f"i{n}") for n in range(BATCH_EVENTS)]
+        batch = [event(f"e{n}", recent=b"[]", counter=f"like:CN:{n}") for n in range(BATCH_EVENTS)]
         done = await EventStream(client, LIMITS).append(batch, NOW)
         assert done.fresh == BATCH_EVENTS
         assert await client.llen("recent:u1") == 200
-
-    with_client(body)
-
-
-def test_an_impression_confirms_its_reservation_once(with_client: Run) -> None:
-    async def body(client: Any) -> None:
-        await client.zadd("held:i1", {"r1": NOW + HOUR})
-        stream = EventStream(client, LIMITS)
-        seen = [event(n, shown="i1", request_id="r1") for n in ("a", "b")]
-        await stream.append(seen, NOW)
-        assert await client.hget("exposure:i1", "confirmed") == b"1"
-        assert await client.zcard("held:i1") == 0
 
     with_client(body)
 
@@ -215,7 +202,7 @@ def test_an_event_is_logged_whole_and_shortened_for_the_next_request() -> None:
     done = logged_event(sent, "CN")
     assert orjson.loads(done.body) == sent
     assert orjson.loads(done.recent) == ["i", "play", NOW, 5.0]
-    assert (done.shown, done.request_id, done.counter) == ("", "r", "play:CN:i")
+    assert done.counter == "play:CN:i"
     seen = logged_event(sent | {"type": "impression"}, "CN")
-    assert (seen.recent, seen.shown) == (b"", "i")
+    assert seen.recent == b""
     assert logged_event(dict(reversed(sent.items())), "CN") == done

@@ -9,8 +9,10 @@ from serving.live.event_stream import StreamLimits
 from serving.live.mirror import VisibilityMirror, decode_rows, encode_rows
 from serving.live.pages import (
     SEQUENCE,
+    SHOWN_ITEMS,
     VISIBILITY,
     Candidate,
+    Impression,
     PageDraft,
     Pages,
     VisibilityUnknownError,
@@ -85,6 +87,39 @@ def test_exposure_is_reserved_up_to_its_budget_and_released(with_client: Run) ->
         later = NOW + 31 * MINUTE
         assert (await pages.commit(draft("a", reserve=True, request="r9"), later)).kept == (0,)
         assert (await pages.commit(draft("x", reserve=True), NOW)).spent == (0,)
+
+    with_client(body)
+
+
+def test_an_impression_confirms_its_reservation_once(with_client: Run) -> None:
+    async def body(client: Any) -> None:
+        pages = await hide(client)
+        await pages.set_budget("a", 2)
+        await pages.commit(draft("a", reserve=True), NOW)
+        for _ in range(2):
+            await pages.note([Impression("u1", "a", "r1"), Impression("u2", "b", "")], NOW)
+        assert await client.hget("exposure:a", "confirmed") == b"1"
+        assert await client.zcard("held:a") == 0
+        assert await pages.shown("u1", NOW + 29 * 1440 * MINUTE) == {"a"}
+        assert await pages.shown("u2", NOW + 31 * 1440 * MINUTE) == frozenset()
+        late = NOW + 40 * MINUTE
+        assert (await pages.commit(draft("a", reserve=True, request="r2"), late)).kept == (0,)
+        assert (await pages.commit(draft("a", reserve=True, request="r3"), late)).spent == (0,)
+        await pages.note([], NOW)
+
+    with_client(body)
+
+
+def test_the_seen_memory_keeps_the_newest(with_client: Run) -> None:
+    async def body(client: Any) -> None:
+        pages = Pages(client, StreamLimits())
+        for n in range(SHOWN_ITEMS // 500 + 1):
+            seen = [Impression("u1", f"{n}-{m}", "") for m in range(500)]
+            await pages.note(seen, NOW + n)
+        shown = await pages.shown("u1", NOW)
+        assert len(shown) == SHOWN_ITEMS
+        assert "0-0" not in shown
+        assert "4-499" in shown
 
     with_client(body)
 

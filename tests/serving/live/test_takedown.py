@@ -224,4 +224,4 @@ def test_a_takedown_during_an_outage_is_applied_before_any_lease_is_renewed(tmp_
         await client.aclose()
         server.stop()
 
-    asyncio.run(body())
+    asyncio.run(asyncio.wait_for(body(), 20))
