@@ -1,15 +1,16 @@
 """The archiver at work: one process at a time, at its pace, through outages."""
 
+import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from serving.archive.archiver import Archiver, RedisStream
+from serving.archive.archiver import Archiver, Stream
 from serving.archive.compaction import compact
 from serving.archive.store import ArchiveStore
 
@@ -49,7 +50,8 @@ def today() -> str:
 
 
 def run(
-    client: Any,
+    lease: ArchiverLease,
+    streams: Sequence[Stream],
     store: ArchiveStore,
     stop: threading.Event,
     interval_s: float = INTERVAL_S,
@@ -58,24 +60,27 @@ def run(
     """Archive until told to stop, and compact the days that are over.
 
     An unreachable state server, a full disk or another archiver's commit are waited out: what is
-    not committed stays in the stream.
+    not committed stays in its stream. All streams of a store share this one thread, because what
+    one archiver has written but not committed looks like litter to the next one that starts.
 
     Raises:
         ArchiveError: the archive is damaged; the message names the file.
     """
-    lease, compacted = ArchiverLease(client), ""
-    archiver: Archiver | None = None
+    archivers: list[Archiver] = []
+    compacted = ""
     while not stop.is_set():
         try:
-            while lease.held():
-                archiver = archiver or Archiver(RedisStream(client), store)
-                if archiver.step() == 0:
-                    break
-            if archiver and compacted != day():
-                compacted = day()
-                compact(store, compacted)
+            if lease.held():
+                archivers = archivers or [Archiver(stream, store) for stream in streams]
+                for archiver in archivers:
+                    while lease.held() and archiver.step():
+                        pass
+                if compacted != day():
+                    compact(store, day())
+                    compacted = day()
         except (RedisError, OSError) as error:
             log.error("archiving waits: %s: %s", type(error).__name__, error)
-            archiver = None  # where to go on is read from the archive again
+            archivers = []  # where to go on is read from the archive again
         stop.wait(interval_s)
-    lease.release()
+    with contextlib.suppress(RedisError):  # else it ends by itself
+        lease.release()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 from serving.records.access import ApiKey
 from serving.records.access import Scope as AccessScope
@@ -12,7 +12,6 @@ from serving.records.status import EVERYONE, Publish, Scope, Status, StatusRow
 
 Outcome = Literal["created", "changed", "unchanged"]
 BundleKind = Literal["feed", "moderation"]
-KINDS: tuple[BundleKind, ...] = get_args(BundleKind)
 ModelState = Literal["pending", "done"]
 
 

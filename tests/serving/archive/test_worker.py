@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from serving.archive.archiver import RedisStream
 from serving.archive.store import LocalStore
 from serving.archive.worker import ArchiverLease, run
 from serving.live.supervisor import StateServer
@@ -21,6 +22,14 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     yield connected
     connected.close()
     server.stop()
+
+
+def started(client: Redis, store: LocalStore, stop: threading.Event) -> threading.Thread:
+    streams = [RedisStream(client), RedisStream(client, "served")]
+    args = (ArchiverLease(client), streams, store, stop, 0.01, lambda: "2099-01-01")
+    thread = threading.Thread(target=run, args=args)
+    thread.start()
+    return thread
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -42,8 +51,7 @@ def test_a_full_disk_is_waited_out(
     client.xadd("events", event_fields("a", "b"))
     with monkeypatch.context() as patched:
         patched.setattr(os, "link", full)
-        thread = threading.Thread(target=run, args=(client, store, stop, 0.01))
-        thread.start()
+        thread = started(client, store, stop)
         assert full_disk.wait(10)
         assert client.xlen("events") == 1
     until(lambda: client.xlen("events") == 0)
@@ -70,10 +78,10 @@ def test_days_are_compacted_when_they_are_over(client: Redis, tmp_path: Path) ->
     client.flushall()
     store, stop = LocalStore(tmp_path), threading.Event()
     client.xadd("events", event_fields("a"), id="1800000000000-0")
-    thread = threading.Thread(target=run, args=(client, store, stop, 0.01, lambda: "2099-01-01"))
-    thread.start()
-    until(lambda: bool(store.names("commits/days")))
+    client.xadd("served", event_fields("b"), id="1800000000000-0")
+    thread = started(client, store, stop)
+    until(lambda: bool(store.names("commits/days")) and not store.names("commits/batches"))
     stop.set()
     thread.join()
-    assert event_ids(store) == ["a"]
+    assert sorted(event_ids(store)) == ["a", "b"]
     assert store.names("commits/batches") == []

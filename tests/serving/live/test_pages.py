@@ -150,7 +150,7 @@ rows = st.lists(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows)
 def test_script_mirror_and_records_agree(with_client: Run, given_rows: list[StatusRow]) -> None:
