@@ -2,14 +2,41 @@ PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+DATA ?= ../shared/data
+SEED ?= 0
+DEMO := var/runs/demo-$(SEED)
 
-.PHONY: setup demo serve train test check format bench clean
-setup: $(STAMP)
+.PHONY: help setup demo serve stop train test check format bench clean
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
+setup: $(STAMP)  ## .venv with everything
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[train,dev]"
 	touch $@
+
+demo: $(DEMO) var/demo/events.jsonl  ## train on a simulated world, publish, serve, print three feeds
+	@$(MAKE) -s stop
+	$(PY) -m training.publish --bundle $(DEMO)
+	$(PY) -m serving.demo --events var/demo/events.jsonl
+
+$(DEMO): | $(STAMP)
+	$(PY) -m training.train_two_tower --dataset simulator --seed $(SEED) --out $@
+
+var/demo/events.jsonl: | $(STAMP)
+	$(PY) -m training.demo_events --seed $(SEED) --out $@
+
+serve: setup  ## serve the published bundle, in the foreground
+	$(PY) -m serving
+
+stop:  ## end the demo's server
+	@if [ -f var/server.pid ]; then kill -TERM $$(cat var/server.pid) 2>/dev/null && \
+	  while kill -0 $$(cat var/server.pid) 2>/dev/null; do sleep 0.2; done; rm -f var/server.pid; fi
+
+train: setup  ## DATASET=kuairand DATA=folder: train a bundle into var/runs
+	$(PY) -m training.train_two_tower --dataset $(DATASET) --data $(DATA) --seed $(SEED) \
+	  --out var/runs/$(DATASET)-$(SEED)
 
 test: setup  ## the whole test suite
 	$(PY) -m pytest
@@ -21,6 +48,12 @@ check: setup  ## format, lint, types, dependency rules, tests
 	$(VENV)/bin/lint-imports --no-cache
 	$(PY) -m pytest
 
-format: setup
+format: setup  ## put right what can be put right by itself
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+bench: setup  ## every benchmark, one JSON object each
+	@for name in index_search feed_core feed_http; do $(PY) -m tests.benchmarks.$$name || exit 1; done
+
+clean:  ## remove what was trained, logged and stored
+	rm -rf var

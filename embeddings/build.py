@@ -12,10 +12,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from embeddings.feed_model import KIND, assemble, golden_queries, run_item_tower, run_user_tower
+from embeddings.feed_model import (
+    GOLDEN,
+    HISTORY_VECTORS,
+    INDEX,
+    ITEMS,
+    KIND,
+    POPULARITY,
+    RETRIEVAL_VECTORS,
+    assemble,
+    golden_queries,
+)
 from embeddings.index_training import build_index
+from embeddings.towers import ITEM_TOWER, USER_TOWER, run_item_tower, run_user_tower
 from models.arrays import Vectors
-from models.bundle import Bundle, Manifest, Provenance, load_session, seal
+from models.bundle import Bundle, BundleError, Manifest, Provenance, load_session, seal
 from models.features import HistoryBatch
 
 BATCH_ITEMS = 4096
@@ -52,17 +63,19 @@ def complete_feed_bundle(
         evaluation: stored as ``evaluation.json``.
 
     Raises:
-        BundleError: the towers do not fit the items or each other; names the file.
+        BundleError: the towers do not fit the items or each other, or there are no items.
     """
-    history, retrieval = embed_catalogue(load_session(folder / "item_tower.onnx"), items)
-    user_tower = load_session(folder / "user_tower.onnx")
+    if not items.num_rows:
+        raise BundleError(f"{folder}: the catalogue is empty, expected at least one item")
+    history, retrieval = embed_catalogue(load_session(folder / ITEM_TOWER), items)
+    user_tower = load_session(folder / USER_TOWER)
     interests = run_user_tower(user_tower, history, histories)
     index, facts = build_index(retrieval, _shuffled(interests), seed=provenance.seed)
-    pq.write_table(items, folder / "items.parquet")
-    np.save(folder / "history_vectors.npy", history)
-    np.save(folder / "retrieval_vectors.npy", retrieval)
-    np.save(folder / "popularity.npy", popularity.astype(np.float32))
-    index.save(folder / "index.faiss")
+    pq.write_table(items, folder / ITEMS)
+    np.save(folder / HISTORY_VECTORS, history)
+    np.save(folder / RETRIEVAL_VECTORS, retrieval)
+    np.save(folder / POPULARITY, popularity.astype(np.float32))
+    index.save(folder / INDEX)
     _write_json(folder / "evaluation.json", evaluation)
     draft = Manifest(
         **dict(provenance),
@@ -79,7 +92,7 @@ def complete_feed_bundle(
         index=facts,
     )
     model = assemble(Bundle(folder, draft))
-    _write_json(folder / "golden.json", golden_queries(model, provenance.seed, GOLDEN_QUERIES))
+    _write_json(folder / GOLDEN, golden_queries(model, provenance.seed, GOLDEN_QUERIES))
     return seal(folder, draft)
 
 

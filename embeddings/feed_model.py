@@ -1,6 +1,7 @@
 """The feed model: everything one request needs from one bundle, read-only."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,28 +13,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embeddings.index import ItemIndex, exact_search, load_index
+from embeddings.towers import (
+    ITEM_TOWER,
+    USER_TOWER,
+    feed_dimensions,
+    load_item_tower,
+    load_user_tower,
+    run_item_tower,
+    run_user_tower,
+)
 from embeddings.vocabulary import Vocabulary
 from models.arrays import Mask, Rows, Vectors
-from models.bundle import (
-    Bundle,
-    BundleError,
-    Manifest,
-    check_signature,
-    load_array,
-    load_session,
-    open_bundle,
-)
-from models.features import (
-    ACTION_CODES,
-    NUMERIC_FEATURES,
-    TOKENS_PER_ITEM,
-    HistoryBatch,
-    history_vectors,
-    item_features,
-)
+from models.bundle import MANIFEST, Bundle, BundleError, Manifest, load_array, open_bundle
+from models.features import ACTION_CODES, HistoryBatch
 
 KIND: Literal["feed"] = "feed"
-DIMENSIONS = ("items", "history", "retrieval", "interests", "history_length")
+ITEMS = "items.parquet"
+HISTORY_VECTORS = "history_vectors.npy"
+RETRIEVAL_VECTORS = "retrieval_vectors.npy"
+POPULARITY = "popularity.npy"
+INDEX = "index.faiss"
+GOLDEN = "golden.json"
 GOLDEN_K = 20
 TOLERANCE = 1e-3  # relative to the largest value; float32 sums differ between processors
 INDEX_AGREEMENT = 0.95  # ties and float32 sums may swap an item near the end
@@ -101,37 +101,6 @@ def best_of_interests(rows: Rows, scores: Vectors, k: int) -> tuple[Rows, Vector
     return flat_rows[best], flat_scores[best]
 
 
-def run_user_tower(
-    tower: ort.InferenceSession, history_table: Vectors, histories: HistoryBatch
-) -> Vectors:
-    """Return the interests [B, M, D] of histories [B, T] over items with history vectors [N, H]."""
-    inputs = {
-        "history_vectors": history_vectors(history_table, histories.rows),
-        "actions": histories.actions,
-        "watch_ratio": histories.watch_ratio,
-        "age_s": histories.age_s,
-        "mask": histories.mask,
-    }
-    interests: Vectors = tower.run(["interests"], inputs)[0]
-    return interests
-
-
-def run_item_tower(
-    tower: ort.InferenceSession, items: Sequence[Mapping[str, Any]], tower_rows: Rows
-) -> tuple[Vectors, Vectors]:
-    """Return history and retrieval vectors of item records.
-
-    Args:
-        tower: the item tower.
-        items: records of the Item contract.
-        tower_rows: [B] item row + 1, or 0 for an item the model does not know.
-    """
-    features = item_features(items)
-    inputs = {"item_rows": tower_rows, "tokens": features.tokens, "numeric": features.numeric}
-    history, retrieval = tower.run(["history_vectors", "retrieval_vectors"], inputs)
-    return history, retrieval
-
-
 def load_feed_model(folder: Path) -> FeedModel:
     """Load a feed bundle and let it answer its golden queries.
 
@@ -140,7 +109,7 @@ def load_feed_model(folder: Path) -> FeedModel:
     """
     bundle = open_bundle(folder, KIND)
     model = assemble(bundle)
-    verify_golden(model, folder / "golden.json")
+    verify_golden(model, folder)
     return model
 
 
@@ -153,7 +122,7 @@ def golden_queries(model: FeedModel, seed: int, count: int) -> dict[str, Any]:
     """
     histories = random_histories(model, seed, count)
     interests = model.interests(histories)
-    top = _exact_answers(model, interests, GOLDEN_K)
+    top = _exact_answers(model, interests)
     ids = model.vocabulary.item_id
     stored = {name: getattr(histories, name).tolist() for name in HISTORY_FIELDS}
     return {
@@ -185,62 +154,61 @@ def random_histories(model: FeedModel, seed: int, count: int) -> HistoryBatch:
     )
 
 
-def verify_golden(model: FeedModel, path: Path) -> None:
-    """Compare towers, vectors and index with the bundle's golden answers.
+def verify_golden(model: FeedModel, folder: Path) -> None:
+    """Compare towers, vectors and index with the answers in ``golden.json``.
 
     Raises:
         BundleError: names what disagrees.
     """
-    _verify_item_tower(model, path.parent)
+    _verify_item_tower(model, folder)
+    path = folder / GOLDEN
     try:
         golden = json.loads(path.read_bytes())
         stored = {k: np.array(golden["histories"][k], t) for k, t in HISTORY_FIELDS.items()}
         interests = model.interests(HistoryBatch(**stored))
-        expected = list(zip(golden["item_ids"], golden["scores"], strict=True))
-        listed = golden["index_item_ids"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path}: holds no golden queries for this model: {error!r}") from error
-    for b, (ids, scores) in enumerate(expected):
-        _verify_scores(
-            model, interests[b], model.vocabulary.rows(ids), scores, f"{path}: query {b}"
+        answers = list(
+            zip(golden["item_ids"], golden["scores"], golden["index_item_ids"], strict=True)
         )
-    _verify_index(model, interests, [model.vocabulary.rows(ids) for ids in listed], path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{path}: holds no golden queries: {error!r}") from error
+    _verify_interests(model, interests, folder)
+    rows = model.vocabulary.rows
+    for vectors, (item_ids, scores, _) in zip(interests, answers, strict=True):
+        _verify_scores(model, vectors, rows(item_ids), scores, folder)
+    _verify_index(model, interests, [rows(index_ids) for _, _, index_ids in answers], folder)
+
+
+def _verify_interests(model: FeedModel, interests: Vectors, folder: Path) -> None:
+    expected = [model.manifest.dimensions[name] for name in ("interests", "retrieval")]
+    if list(interests.shape[1:]) != expected:
+        found = list(interests.shape[1:])
+        raise BundleError(f"{folder / USER_TOWER}: gives [M, D] = {found}, expected {expected}")
 
 
 def _verify_item_tower(model: FeedModel, folder: Path) -> None:
     rows = np.unique(np.linspace(0, len(model.vocabulary) - 1, GOLDEN_K).astype(np.int64))
-    records = model.items.take(rows).to_pylist()
-    found = run_item_tower(model.item_tower, records, rows + 1)
-    tables = (
-        ("history_vectors.npy", model.history_table),
-        (
-            "retrieval_vectors.npy",
-            model.retrieval_vectors,
-        ),
-    )
-    for (name, table), vectors in zip(tables, found, strict=True):
-        if not _close(vectors, table[rows]):
-            off = float(np.abs(vectors - table[rows]).max())
-            raise BundleError(f"{folder}: item_tower.onnx and {name} disagree by {off:.3g}")
+    found = run_item_tower(model.item_tower, model.items.take(rows).to_pylist(), rows + 1)
+    tables = {HISTORY_VECTORS: model.history_table, RETRIEVAL_VECTORS: model.retrieval_vectors}
+    for (name, table), vectors in zip(tables.items(), found, strict=True):
+        if (off := _difference(vectors, table[rows])) > TOLERANCE:
+            raise BundleError(f"{folder}: {ITEM_TOWER} and {name} disagree by {off:.2g}")
 
 
 def _verify_scores(
-    model: FeedModel, interests: Vectors, rows: Rows, expected: Sequence[float], where: str
+    model: FeedModel, interests: Vectors, rows: Rows, expected: Sequence[float], folder: Path
 ) -> None:
     if (rows < 0).any():
-        raise BundleError(f"{where}: items.parquet lacks a golden item")
-    wanted = np.array(expected, np.float32)
+        raise BundleError(f"{folder}: {GOLDEN} names items that {ITEMS} lacks")
     scores = (model.retrieval_vectors[rows] @ interests.T).max(axis=1)
-    if not _close(scores, wanted):
-        off = float(np.abs(scores - wanted).max())
+    if (off := _difference(scores, np.array(expected, np.float32))) > TOLERANCE:
         raise BundleError(
-            f"{where}: user_tower.onnx and retrieval_vectors.npy give scores that differ from the "
-            f"stored ones by {off:.3g}"
+            f"{folder}: {USER_TOWER} and {RETRIEVAL_VECTORS} disagree with the scores in {GOLDEN} "
+            f"by {off:.2g}"
         )
 
 
 def _verify_index(
-    model: FeedModel, interests: Vectors, expected: Sequence[Rows], path: Path
+    model: FeedModel, interests: Vectors, expected: Sequence[Rows], folder: Path
 ) -> None:
     same = [
         np.isin(wanted, model.retrieve(vectors, len(wanted), None)[0]).mean()
@@ -248,19 +216,24 @@ def _verify_index(
     ]
     if (share := float(np.mean(same))) < INDEX_AGREEMENT:
         raise BundleError(
-            f"{path}: index.faiss and the towers disagree: it finds {share:.0%} of the items that "
-            f"it found when it was built, expected {INDEX_AGREEMENT:.0%}"
+            f"{folder}: {INDEX} and the towers disagree: the index finds {share:.0%} of the items "
+            f"that it found when it was built, expected {INDEX_AGREEMENT:.0%}"
         )
 
 
-def _close(found: Vectors, expected: Vectors) -> bool:
+def _difference(found: Vectors, expected: Vectors) -> float:
+    """Largest difference relative to the largest expected value, infinite for other shapes."""
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return math.inf
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
-    return bool(np.allclose(found, expected, rtol=0, atol=TOLERANCE * scale))
+    return float(np.abs(found - expected).max(initial=0)) / scale
 
 
-def _exact_answers(model: FeedModel, interests: Vectors, k: int) -> list[tuple[Rows, Vectors]]:
+def _exact_answers(model: FeedModel, interests: Vectors) -> list[tuple[Rows, Vectors]]:
     vectors = model.retrieval_vectors
-    return [best_of_interests(*exact_search(vectors, i, k, None), k) for i in interests]
+    return [
+        best_of_interests(*exact_search(vectors, i, GOLDEN_K, None), GOLDEN_K) for i in interests
+    ]
 
 
 def assemble(bundle: Bundle) -> FeedModel:
@@ -270,73 +243,40 @@ def assemble(bundle: Bundle) -> FeedModel:
         BundleError: a part is missing, unreadable or of other dimensions; names the file.
     """
     manifest, folder = bundle.manifest, bundle.folder
-    n, h, d, _, _ = _dimensions(bundle)
-    if manifest.index is None:
-        raise BundleError(f"{folder / 'manifest.json'}: index is missing")
-    items, vocabulary = _items(folder / "items.parquet", n)
-    retrieval_vectors = load_array(bundle, "retrieval_vectors.npy", (n, d), "float32")
-    index = load_index(folder / "index.faiss", manifest.index, retrieval_vectors)
-    if (len(index), index.dimensions) != (n, d):
-        found = [len(index), index.dimensions]
-        raise BundleError(f"{folder / 'index.faiss'}: is {found}, the manifest says {[n, d]}")
+    n, h, d, _, _ = feed_dimensions(bundle)
+    items, vocabulary = _catalogue(folder / ITEMS, n)
+    retrieval_vectors = load_array(bundle, RETRIEVAL_VECTORS, (n, d), "float32")
     return FeedModel(
         version=manifest.version,
         manifest=manifest,
         vocabulary=vocabulary,
         items=items,
-        index=index,
+        index=_index(bundle, retrieval_vectors),
         retrieval_vectors=retrieval_vectors,
-        history_table=load_array(bundle, "history_vectors.npy", (n, h), "float32"),
-        popularity=load_array(bundle, "popularity.npy", (n,), "float32"),
-        user_tower=_user_tower(bundle),
-        item_tower=_item_tower(bundle),
+        history_table=load_array(bundle, HISTORY_VECTORS, (n, h), "float32"),
+        popularity=load_array(bundle, POPULARITY, (n,), "float32"),
+        user_tower=load_user_tower(bundle),
+        item_tower=load_item_tower(bundle),
     )
 
 
-def _dimensions(bundle: Bundle) -> tuple[int, int, int, int, int]:
-    found = bundle.manifest.dimensions
-    if found.keys() != set(DIMENSIONS):
-        path = bundle.folder / "manifest.json"
-        raise BundleError(f"{path}: dimensions are {sorted(found)}, expected {sorted(DIMENSIONS)}")
-    n, h, d, m, t = (found[name] for name in DIMENSIONS)
-    return n, h, d, m, t
+def _index(bundle: Bundle, vectors: Vectors) -> ItemIndex:
+    path = bundle.folder / INDEX
+    if bundle.manifest.index is None:
+        raise BundleError(f"{bundle.folder / MANIFEST}: index is missing")
+    index = load_index(path, bundle.manifest.index, vectors)
+    if (len(index), index.dimensions) != vectors.shape:
+        found = [len(index), index.dimensions]
+        raise BundleError(f"{path}: is {found}, {RETRIEVAL_VECTORS} is {list(vectors.shape)}")
+    return index
 
 
-def _items(path: Path, n: int) -> tuple[pa.Table, Vocabulary]:
+def _catalogue(path: Path, n: int) -> tuple[pa.Table, Vocabulary]:
     try:
         items = pq.read_table(path)
-        vocabulary = Vocabulary(items["item_id"].to_pylist())
+        vocabulary = Vocabulary(items["item_id"].cast(pa.string()).to_pylist())
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise BundleError(f"{path}: cannot be read as a catalogue: {error}") from error
     if len(vocabulary) != n:
         raise BundleError(f"{path}: has {len(vocabulary)} items, the manifest says {n}")
     return items, vocabulary
-
-
-def _user_tower(bundle: Bundle) -> ort.InferenceSession:
-    _, h, d, m, t = _dimensions(bundle)
-    path = bundle.folder / "user_tower.onnx"
-    session = load_session(path)
-    inputs: dict[str, tuple[int | None, ...]] = {
-        "history_vectors": (None, t, h),
-        **dict.fromkeys(("actions", "watch_ratio", "age_s", "mask"), (None, t)),
-    }
-    check_signature(path, session, inputs, {"interests": (None, m, d)})
-    return session
-
-
-def _item_tower(bundle: Bundle) -> ort.InferenceSession:
-    _, h, d, _, _ = _dimensions(bundle)
-    path = bundle.folder / "item_tower.onnx"
-    session = load_session(path)
-    check_signature(
-        path,
-        session,
-        {
-            "item_rows": (None,),
-            "tokens": (None, TOKENS_PER_ITEM),
-            "numeric": (None, len(NUMERIC_FEATURES)),
-        },
-        {"history_vectors": (None, h), "retrieval_vectors": (None, d)},
-    )
-    return session

@@ -155,6 +155,8 @@ class ListedIndex:
         lists.sel, lists.nprobe = selector, nprobe
         parameters.index_params = lists
         faiss.omp_set_num_threads(1)  # each thread has its own setting; replicas run in parallel
+        # Half-byte lookup tables cannot be scaled for a zero query, to which all items are equal.
+        queries = np.where(queries.any(axis=1, keepdims=True), queries, np.float32(1))
         rows: Rows = self._index.search(queries, k, params=parameters)[1]
         return rows
 
@@ -185,7 +187,8 @@ def load_index(path: Path, facts: IndexFacts, vectors: Vectors) -> ItemIndex:
     """
     try:
         if facts.kind == "exact":
-            return ExactIndex(np.load(path, allow_pickle=False))
+            with path.open("rb") as file:
+                return ExactIndex(np.lib.format.read_array(file))
         # Unlike IO_FLAG_MMAP this starts no prefetch threads per query; adding would abort.
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         if facts.kind == "flat" and isinstance(index, faiss.IndexFlat):

@@ -98,17 +98,18 @@ def tuned(
         kind: gives the candidates per result.
     """
     queries = np.ascontiguousarray(queries[:TUNING_QUERIES], np.float32)
-    k = min(TUNED_K, len(vectors))
+    k = min(TUNED_K, len(vectors) // 16)
     expected = exact_search(vectors, queries, k, None)[0]
     best, best_recall = ListedIndex(trained, vectors, 1, REFINED[kind]), -1.0
-    for step in range(1, 2 * best.lists.bit_length()):
-        nprobe = min(math.ceil(2 ** (step / 2)), best.lists)
-        tried = ListedIndex(trained, vectors, nprobe, REFINED[kind])
+    # A search that runs short reads all lists: starting well above k keeps that from flattering.
+    nprobe = 4.0 * k * best.lists / len(vectors)
+    while best_recall < TARGET_RECALL and nprobe < best.lists * math.sqrt(2):
+        lists = min(math.ceil(nprobe), best.lists)
+        tried = ListedIndex(trained, vectors, lists, REFINED[kind])
         found = recall(tried.search(queries, k)[0], expected)
         if found > best_recall:
             best, best_recall = tried, found
-        if found >= TARGET_RECALL or nprobe == best.lists:
-            break
+        nprobe *= math.sqrt(2)
     parameters = {"nprobe": best.nprobe, "refine": REFINED[kind], "tuned_recall": best_recall}
     return best, IndexFacts(kind=kind, parameters=parameters)
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,24 @@ class Bundle:
     manifest: Manifest
 
 
+@dataclass(frozen=True)
+class Tensor:
+    """Type and shape of a model's input or output; a dimension that varies is None or a name."""
+
+    type: str
+    shape: tuple[int | str | None, ...]
+
+    def fits(self, expected: "Tensor") -> bool:
+        """Whether types and numbers of dimensions agree, and all sizes that both name."""
+        sizes = zip(self.shape, expected.shape, strict=False)
+        return (self.type, len(self.shape)) == (expected.type, len(expected.shape)) and all(
+            have == want for have, want in sizes if isinstance(have, int) and isinstance(want, int)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.type} {list(self.shape)}"
+
+
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
     """Yield a folder to write and `seal`; it becomes `target` when the block ends well.
@@ -120,7 +138,8 @@ def seal(folder: Path, draft: Manifest) -> Manifest:
         folder: holds the finished files.
         draft: all but the files and the version, which becomes the day and a digest of the files.
     """
-    files = {path.name: file_facts(path) for path in sorted(folder.iterdir())}
+    paths = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    files = {path.name: file_facts(path) for path in paths}
     for name in files:
         _sync(folder / name)
     digest = hashlib.sha256("".join(f.sha256 for f in files.values()).encode()).hexdigest()
@@ -180,7 +199,7 @@ def load_array(bundle: Bundle, name: str, shape: tuple[int, ...], dtype: str) ->
     """
     path = bundle.folder / name
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError) as error:
         raise BundleError(f"{path}: cannot be read as an array: {error}") from error
     if array.shape != shape or array.dtype != np.dtype(dtype):
@@ -209,26 +228,24 @@ def load_session(path: Path) -> ort.InferenceSession:
 def check_signature(
     path: Path,
     session: ort.InferenceSession,
-    inputs: Mapping[str, Sequence[int | None]],
-    outputs: Mapping[str, Sequence[int | None]],
+    inputs: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
 ) -> None:
-    """Compare names and dimensions of a model with what is expected; None fits any size.
+    """Compare the inputs and outputs of a model with what is expected.
 
     Raises:
-        BundleError: names file, input or output, and both shapes.
+        BundleError: names the file, the input or output, and both types and shapes.
     """
     for role, expected, found in (
         ("input", inputs, session.get_inputs()),
         ("output", outputs, session.get_outputs()),
     ):
-        shapes = {node.name: list(node.shape) for node in found}
-        if shapes.keys() != expected.keys():
-            raise BundleError(f"{path}: {role}s are {sorted(shapes)}, expected {sorted(expected)}")
-        for name, shape in expected.items():
-            if not _fits(shapes[name], shape):
-                raise BundleError(
-                    f"{path}: {role} {name} is {shapes[name]}, the manifest says {list(shape)}"
-                )
+        tensors = {node.name: Tensor(node.type, tuple(node.shape)) for node in found}
+        if tensors.keys() != expected.keys():
+            raise BundleError(f"{path}: {role}s are {sorted(tensors)}, expected {sorted(expected)}")
+        for name, tensor in expected.items():
+            if not tensors[name].fits(tensor):
+                raise BundleError(f"{path}: {role} {name} is {tensors[name]}, expected {tensor}")
 
 
 def publish(source: Path, root: Path, kind: str) -> Path:
@@ -249,6 +266,7 @@ def publish(source: Path, root: Path, kind: str) -> Path:
             shutil.copytree(source, folder, dirs_exist_ok=True)
             for path in folder.iterdir():
                 _sync(path)
+            open_bundle(folder, kind)
     _switch(target.parent, target.name)
     return target
 
@@ -283,13 +301,6 @@ def _verify(path: Path, facts: FileFacts) -> None:
         raise BundleError(f"{path}: has {found.bytes} bytes, the manifest says {facts.bytes}")
     if found.sha256 != facts.sha256:
         raise BundleError(f"{path}: its sha256 {found.sha256[:12]}… differs from the manifest's")
-
-
-def _fits(found: Sequence[int | str | None], expected: Sequence[int | None]) -> bool:
-    pairs = zip(found, expected, strict=False)
-    return len(found) == len(expected) and all(
-        want is None or not isinstance(have, int) or have == want for have, want in pairs
-    )
 
 
 def _faults(error: ValidationError) -> str:

@@ -132,7 +132,8 @@ class ItemTower(nn.Module):
     def content(self, tokens: Tensor, numeric: Tensor) -> Tensor:
         """[N, d] sum of the content features, tempered by their number."""
         present = (tokens > 0).sum(1, keepdim=True).clamp(min=1)
-        return self.tokens(tokens).sum(1) / present.sqrt() + self.numeric(numeric)
+        summed: Tensor = self.tokens(tokens).sum(1) / present.sqrt() + self.numeric(numeric)
+        return summed
 
     def popularity(self, item_rows: Tensor, content: Tensor) -> Tensor:
         """[N, 2] prior and bias; for unknown items both are what the content foretells."""

@@ -149,15 +149,11 @@ def serve_with_ray(settings: Settings) -> None:
 
     try:
         host_ray.start(settings)
+        found = reachable_listeners(os.getpid())
         signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own in its place
         log.info("serving on http://%s:%s under Ray Serve", http.address, http.port)
-        for listener in reachable_listeners(os.getpid()):
-            log.info(
-                "Ray itself listens on %s port %s (%s): keep it from other networks",
-                listener.address,
-                listener.port,
-                listener.program,
-            )
+        open_to_all = ", ".join(f"{one.port} ({one.program})" for one in found)
+        log.info("other machines reach these ports, which Ray opened: %s", open_to_all)
         while True:
             signal.pause()
     finally:

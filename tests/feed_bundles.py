@@ -30,7 +30,10 @@ WORDS = ("速干", "新款", "soft", "red", "night", "quick", "classic", "mini",
 
 
 def make_feed_bundle(
-    folder: Path, items: int | Sequence[Mapping[str, Any]] = 200, seed: int = 0
+    folder: Path,
+    items: int | Sequence[Mapping[str, Any]] = 200,
+    seed: int = 0,
+    dimensions: int = HISTORY_DIMENSIONS,
 ) -> Manifest:
     """Write a bundle into `folder`, which must not exist.
 
@@ -38,14 +41,15 @@ def make_feed_bundle(
         folder: the bundle's.
         items: how many items to invent, or records of the Item contract.
         seed: draws items, vectors and popularity.
+        dimensions: of the history vectors; the retrieval vectors have one more.
     """
     random = np.random.default_rng(seed)
     records = invented_items(items, random) if isinstance(items, int) else list(items)
     popularity = np.sort(random.pareto(2.0, len(records)))[::-1].astype(np.float32)
     random.shuffle(popularity)
     with staged(folder) as staging:
-        onnx.save(user_tower(), staging / "user_tower.onnx")
-        onnx.save(item_tower(popularity, random), staging / "item_tower.onnx")
+        onnx.save(user_tower(dimensions), staging / "user_tower.onnx")
+        onnx.save(item_tower(popularity, random, dimensions), staging / "item_tower.onnx")
         table = pa.Table.from_pylist(records)
         past = invented_histories(len(records), random)
         return complete_feed_bundle(
@@ -101,9 +105,9 @@ def invented_histories(items: int, random: np.random.Generator, users: int = 64)
     return batch_histories(histories, HISTORY_LENGTH)
 
 
-def user_tower() -> onnx.ModelProto:
+def user_tower(h: int = HISTORY_DIMENSIONS) -> onnx.ModelProto:
     """Masked mean of the history and its newest event, each with a weight of the popularity."""
-    h, t = HISTORY_DIMENSIONS, HISTORY_LENGTH
+    t = HISTORY_LENGTH
     nodes = [
         helper.make_node("Cast", ["mask"], ["weight"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["weight", "two"], ["weight3"]),
@@ -137,9 +141,11 @@ def user_tower() -> onnx.ModelProto:
     return _model("user_tower", nodes, inputs, outputs, constants)
 
 
-def item_tower(popularity: Vectors, random: np.random.Generator) -> onnx.ModelProto:
+def item_tower(
+    popularity: Vectors, random: np.random.Generator, h: int = HISTORY_DIMENSIONS
+) -> onnx.ModelProto:
     """Identity vector plus mean token vector, and the popularity as last coordinate."""
-    h, n = HISTORY_DIMENSIONS, len(popularity)
+    n = len(popularity)
     identity = np.zeros((n + 1, h), np.float32)  # row 0 is the unknown item
     identity[1:] = random.normal(0, 0.1, (n, h))
     tokens = random.normal(0, 4, (TOKEN_VECTORS, h)).astype(np.float32)

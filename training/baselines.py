@@ -5,7 +5,7 @@ form: scores = weighted history [U, N] @ item-item matrix [N, N].
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from models.arrays import Vectors
+from models.features import ACTION_CODES, ACTIONS_BY_STRENGTH, STRENGTH_OF_CODE, distinct
 from training.log import Log, interaction_matrix, select
 from training.protocols import Cases
 
@@ -32,16 +33,16 @@ class LinearBaseline:
 
     Attributes:
         matrix: [N, N] weights from history item to scored item, dense or sparse.
-        positive_actions: codes of the actions that count.
+        read_actions: codes of the actions that count.
     """
 
     matrix: "Vectors | sparse.csr_matrix"
-    positive_actions: frozenset[int]
+    read_actions: frozenset[int]
 
     def scores(self, cases: Cases, decay: float) -> Vectors:
         """[U, N] scores."""
         item_count = self.matrix.shape[0]
-        history = weighted_histories(cases, item_count, self.positive_actions, decay)
+        history = weighted_histories(cases, item_count, self.read_actions, decay)
         scored = history @ self.matrix
         return np.asarray(scored.toarray() if sparse.issparse(scored) else scored, np.float32)
 
@@ -68,17 +69,17 @@ class FactorBaseline:
     Attributes:
         factors: [N, F] item factors.
         alpha, regularisation: of Hu, Koren & Volinsky (2008).
-        positive_actions: codes of the actions that count.
+        read_actions: codes of the actions that count.
     """
 
     factors: Vectors
     alpha: float
     regularisation: float
-    positive_actions: frozenset[int]
+    read_actions: frozenset[int]
 
     def scores(self, cases: Cases, decay: float) -> Vectors:
         """[U, N] scores."""
-        history = weighted_histories(cases, len(self.factors), self.positive_actions, decay)
+        history = weighted_histories(cases, len(self.factors), self.read_actions, decay)
         gram = self.factors.T @ self.factors
         gram += self.regularisation * np.eye(self.factors.shape[1], dtype=np.float32)
         users = np.stack([self._fold_in(gram, row.indices) for row in history])
@@ -95,12 +96,12 @@ class FactorBaseline:
 
 
 def weighted_histories(
-    cases: Cases, item_count: int, positive_actions: frozenset[int], decay: float
+    cases: Cases, item_count: int, read_actions: frozenset[int], decay: float
 ) -> sparse.csr_matrix:
-    """[U, N] weights of each history's positives; the r-th newest weighs decay ** r."""
+    """[U, N] weights of what each history holds; the r-th newest weighs ``decay ** r``."""
     indices, weights, offsets = [], [], [0]
-    codes = np.array(sorted(positive_actions))
-    for history in cases.histories:
+    codes = np.array(sorted(read_actions))
+    for history in map(distinct, cases.histories):
         rows = history.rows[np.isin(history.actions, codes)]
         indices.append(rows)
         weights.append(decay ** np.arange(len(rows)))
@@ -115,8 +116,16 @@ def weighted_histories(
 
 
 def positive_actions(log: Log) -> frozenset[int]:
-    """Codes of the actions that are positives in this log."""
-    return frozenset(int(code) for code in np.unique(log.actions[log.positive]))
+    """Codes of the actions that are positives in this log, and of those that outweigh them."""
+    positives = np.unique(log.actions[log.positive])
+    weakest = STRENGTH_OF_CODE[positives].min()
+    liked = [*ACTIONS_BY_STRENGTH[weakest : ACTIONS_BY_STRENGTH.index("unlike")]]
+    return frozenset(ACTION_CODES[name] for name in liked)
+
+
+def all_actions(log: Log) -> frozenset[int]:
+    """Codes of every action in this log."""
+    return frozenset(int(code) for code in np.unique(log.actions))
 
 
 def popularity(log: Log, parameters: Parameters) -> PopularityBaseline:
@@ -137,7 +146,14 @@ def item_item(log: Log, parameters: Parameters) -> LinearBaseline:
 
 
 def ease(log: Log, parameters: Parameters) -> LinearBaseline:
-    """EASE (Steck 2019, eq. 8): the ridge autoencoder with a zero diagonal; `l2` is its penalty."""
+    """EASE (Steck 2019, eq. 8): the ridge autoencoder with a zero diagonal; `l2` is its penalty.
+
+    With `everything` it learns from and reads all events, not the positives alone: what people
+    are shown tells of what they will be shown.
+    """
+    if parameters["everything"]:
+        everything = replace(log, positive=np.ones(len(log), bool))
+        return LinearBaseline(ease_matrix(everything, parameters["l2"]), all_actions(log))
     return LinearBaseline(ease_matrix(log, parameters["l2"]), positive_actions(log))
 
 
@@ -146,12 +162,21 @@ def ease_matrix(log: Log, l2: float) -> Vectors:
     matrix = interaction_matrix(log)
     gram = (matrix.T @ matrix).toarray().astype(np.float32)
     gram[np.diag_indices_from(gram)] += l2
-    factor = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
-    inverse = linalg.cho_solve(factor, np.eye(len(gram), dtype=np.float32), check_finite=False)
+    inverse = inverse_of_definite(gram)
     weights = inverse / -np.diag(inverse)
     weights[np.diag_indices_from(weights)] = 0
     result: Vectors = weights.astype(np.float32)
     return result
+
+
+def inverse_of_definite(matrix: Vectors) -> Vectors:
+    """[N, N] inverse of a symmetric positive definite matrix, by its Cholesky factor."""
+    factor, fault = linalg.lapack.spotrf(matrix, lower=1, clean=1)
+    half, worse = linalg.lapack.spotri(factor, lower=1)
+    if fault or worse:
+        raise np.linalg.LinAlgError(f"a matrix of {len(matrix)} rows is not positive definite")
+    inverse: Vectors = half + np.tril(half, -1).T
+    return inverse
 
 
 def transitions(log: Log, parameters: Parameters) -> LinearBaseline:
@@ -213,7 +238,7 @@ FAMILIES = (
     Family(item_item, grid(shrink=[0, 3, 10, 30, 100]), {"item_item": [1.0, 0.9, 0.7]}),
     Family(
         ease,
-        grid(l2=[10, 30, 100, 300, 1000, 3000]),
+        grid(l2=[30, 100, 300, 800, 2000], everything=[0, 1]),
         {"ease": [1.0], "ease_recency": [0.5, 0.7, 0.8, 0.9, 0.97]},
     ),
     Family(transitions, grid(shrink=[0, 3, 10]), {"transitions": [0.1, 0.3, 0.6, 0.9]}),

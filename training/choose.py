@@ -46,7 +46,7 @@ class Chosen:
 def choose_and_score(train: Log, valid: Cases, final: Log, test: Cases) -> dict[str, Chosen]:
     """Fit every baseline on `train`, choose on `valid`, refit on `final`, score `test`."""
     chosen: dict[str, Chosen] = {}
-    for family in tqdm(FAMILIES, desc="baselines", unit="family"):
+    for family in FAMILIES:
         best = best_settings(family, train, valid)
         chosen |= {name: score(family, s, final, test) for name, s in best.items()}
     return chosen
@@ -55,13 +55,20 @@ def choose_and_score(train: Log, valid: Cases, final: Log, test: Cases) -> dict[
 def best_settings(family: Family, train: Log, valid: Cases) -> dict[str, dict[str, Setting]]:
     """Per baseline of the family and per metric, the setting that is best on `valid`."""
     values: dict[str, list[tuple[Setting, Ranking]]] = {name: [] for name in family.decays}
-    for parameters in family.grid:
+    settings = distinct_settings(family, train)
+    for parameters in tqdm(settings, desc=" ".join(family.decays), unit="fit"):
         baseline = family.fit(train, parameters)
         for name, decays in family.decays.items():
             for decay in decays:
                 ranking = rank_baseline(baseline, valid, decay, train.item_count)
                 values[name].append((Setting(name, parameters, decay), ranking))
     return {name: {m: _best(tried, m) for m in METRICS} for name, tried in values.items()}
+
+
+def distinct_settings(family: Family, log: Log) -> list[Parameters]:
+    """The family's grid; where all events are positives, `everything` changes nothing."""
+    same = bool(log.positive.all())
+    return [p for p in family.grid if not (same and p.get("everything"))]
 
 
 def _best(tried: list[tuple[Setting, Ranking]], metric: str) -> Setting:

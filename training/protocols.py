@@ -129,11 +129,10 @@ def _positives_of(log: Log) -> Rows:
 
 def _positives_after(log: Log) -> Rows:
     """[E] the user's positives that come after each event."""
-    before = (
-        np.cumsum(log.positive)
-        - np.concatenate([[0], np.cumsum(_positives_of(log))])[log.user_rows]
-    )
-    return (_positives_of(log)[log.user_rows] - before).astype(np.int64)
+    total = _positives_of(log)
+    through = np.cumsum(total)[log.user_rows]  # all positives of this user and those before
+    after: Rows = through - np.cumsum(log.positive)
+    return after
 
 
 def time_split(log: Log, user_ids: Sequence[str], item_ids: Sequence[str], seed: int) -> Split:

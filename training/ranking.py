@@ -1,6 +1,6 @@
 """Full rankings of cases, by whatever scores them, and the metrics of those rankings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,19 +53,24 @@ def rankable(cases: Cases, item_count: int) -> Mask:
 def batches(cases: Cases, size: int = BATCH) -> Iterator[Cases]:
     """The cases in parts of at most `size` users."""
     for start in range(0, len(cases), size):
-        yield part(cases, start, min(start + size, len(cases)))
+        yield part(cases, range(start, min(start + size, len(cases))))
 
 
-def part(cases: Cases, start: int, end: int) -> Cases:
-    """Cases `start` up to `end`."""
-    users = range(start, end)
+def part(cases: Cases, places: Sequence[int]) -> Cases:
+    """The cases at the given places."""
     return Cases(
-        cases.users[start:end],
-        cases.histories[start:end],
-        ragged([cases.targets[u] for u in users]),
-        ragged([cases.seen[u] for u in users]),
+        cases.users[list(places)],
+        [cases.histories[place] for place in places],
+        ragged([cases.targets[place] for place in places]),
+        ragged([cases.seen[place] for place in places]),
         cases.candidates,
     )
+
+
+def sampled_cases(cases: Cases, most: int, seed: int) -> Cases:
+    """At most `most` of the cases, drawn by the seed."""
+    order = np.random.default_rng(seed).permutation(len(cases))[:most]
+    return part(cases, sorted(order.tolist()))
 
 
 def best_rows(scores: Vectors, allowed: Mask, k: int) -> Rows:

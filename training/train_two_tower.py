@@ -8,6 +8,7 @@ golden queries, bundle.
 """
 
 import argparse
+import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from configs.load import load
 from configs.schema import TwoTowerConfig
@@ -28,11 +30,13 @@ from training.fit import Towers, fit
 from training.log import Log, encode, histories
 from training.pack import pack
 from training.protocols import PROTOCOLS, Split, renumbered, unseen_users
+from training.ranking import sampled_cases
 from training.report import peak_memory_gb, print_report
 from training.torch_ranking import part_scores, rank_scores
 
 CONFIGS = Path("configs/two_tower")
 TUNING_USERS = 2_000
+VALIDATION_USERS = 3_000  # enough to choose by; more only costs time
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the recipe and print one JSON object."""
     options = parser().parse_args(arguments)
     started = time.monotonic()
+    torch.set_num_threads(options.threads)
     if options.out.exists():
         raise SystemExit(f"--out {options.out}: exists; bundles are immutable, name a new folder")
     config = load(options.config or CONFIGS / f"{options.dataset}.yaml", TwoTowerConfig)
@@ -68,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         manifest, parity = pack(
             towers,
             items,
-            config.towers.history_length,
+            tuning_histories(split.final, config.towers.history_length, options.seed),
             provenance(options.seed, facts),
             options.out,
         )
@@ -101,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--out", type=Path, required=True, help="folder of the new bundle")
     line.add_argument("--protocol", choices=["all", *sorted(PROTOCOLS)], default="all")
     line.add_argument("--seed", type=int, default=0)
+    line.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     line.add_argument("--config", type=Path, help="default: configs/two_tower/<dataset>.yaml")
     return line
 
@@ -126,15 +132,16 @@ def known_items(data: Interactions, split: Split) -> tuple[pa.Table, Split]:
 def choose(split: Split, features: ItemFeatures, config: TwoTowerConfig, seed: int) -> Choice:
     """Fit once on the training part and keep the epoch and the gain that validation prefers."""
     best = Choice(config.fit.epochs, 0.0, -1.0)
+    valid = sampled_cases(split.valid, VALIDATION_USERS, seed)
 
     def judge(epoch: int, towers: Towers) -> None:
         nonlocal best
         if epoch % config.fit.evaluate_every and epoch != config.fit.epochs:
             return
-        learned, linear = part_scores(towers, split.valid, config.towers.history_length)
+        learned, linear = part_scores(towers, valid, config.towers.history_length)
         for gain in config.linear.gains if config.linear.kind != "none" else (0.0,):
             scale = gain * unit_gain(learned, linear) if gain else 0.0
-            ranking = rank_scores(learned + scale * linear, split.valid)
+            ranking = rank_scores(learned + scale * linear, valid)
             if ranking.mean(config.fit.metric) > best.value:
                 best = Choice(epoch, scale, ranking.mean(config.fit.metric))
 

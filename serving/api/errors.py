@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 DETAILS_LISTED = 5_000
 VALUE_CHARACTERS = 100
+JSON_BITS = 53  # of the integers that every JSON reader takes exactly
 LIMIT_KEYS = ("ge", "gt", "le", "lt", "max_length", "min_length", "expected", "pattern", "limit")
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -91,8 +92,10 @@ def shown(value: Any) -> Any:
         return f"{len(value)} entries"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, int) and value.bit_length() > JSON_BITS:
+        return f"an integer of {value.bit_length()} bits"
     if value is None or isinstance(value, bool | int | float):
-        return value if not isinstance(value, int) or abs(value) < 2**53 else f"{value:.3e}"
+        return value
     text = str(value)
     return text if len(text) <= VALUE_CHARACTERS else text[:VALUE_CHARACTERS] + "…"
 

@@ -1,6 +1,7 @@
 """Routes of event senders."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request
@@ -62,7 +63,7 @@ def batch_faults(events: Sequence[EventBody], latest_ms: int) -> list[Detail]:
                     field=f"events.{n}.time",
                     value=shown(event.time),
                     message="lies in the future",
-                    limit=latest_ms,
+                    limit=str(datetime.fromtimestamp(latest_ms / 1000, UTC)),
                 )
             )
     return faults

@@ -91,7 +91,7 @@ class FeedEngine:
         return self._page(kept, audience, request, rules, watch, tuple(removed))
 
     def _audience(self, request: FeedRequest, watch: Stopwatch) -> Audience:
-        viewer = hydrate(request, self.model.vocabulary, self.shelf, self.history_length)
+        viewer = hydrate(request, self.model.vocabulary, self.shelf)
         watch.lap("hydrate")
         if not len(viewer.history):
             nothing = "unknown_items" if request.recent else "unknown_user"
@@ -104,11 +104,12 @@ class FeedEngine:
         return Audience(viewer, interests, request.degraded)
 
     def _sourced(self, audience: Audience, k: int, rules: FeedRules) -> Candidates:
-        hidden = len(audience.viewer.seen) + len(audience.viewer.excluded)
-        popular = popular_source(self.shelf, max(rules.popular_candidates, k) + hidden)
+        # Enough for a full page even if all that the filters will remove is among them.
+        needed = k + len(audience.viewer.seen) + len(audience.viewer.excluded)
+        popular = popular_source(self.shelf, max(rules.popular_candidates, needed))
         if audience.interests is None:
             return popular
-        count = max(rules.interest_candidates, k) + hidden
+        count = max(rules.interest_candidates, needed)
         return merged([interest_source(self.model, audience.interests, count), popular])
 
     def _rows_of(self, candidate_ids: Sequence[str]) -> tuple[Rows, list[Removed]]:

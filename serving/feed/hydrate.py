@@ -26,31 +26,28 @@ class Viewer:
     excluded: Rows
 
 
-def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf, length: int) -> Viewer:
-    """Return the viewer of a request; the history holds the newest `length` known items."""
+def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
+    """Return the viewer of a request."""
     newest_first = sorted(request.recent, key=lambda behaviour: -behaviour.time_ms)
     rows = names.rows(behaviour.item_id for behaviour in newest_first)
     shown = names.rows(request.seen)
     return Viewer(
-        history_of(newest_first, rows, shelf, request.now_ms, length),
+        history_of(newest_first, rows, shelf, request.now_ms),
         _known(np.concatenate([rows, shown])),
         _known(names.rows(request.excluded)),
     )
 
 
-def history_of(
-    newest_first: list[Behaviour], rows: Rows, shelf: Shelf, now_ms: int, length: int
-) -> History:
-    """Return the newest `length` events whose items are known; an event of the future has age 0.
+def history_of(newest_first: list[Behaviour], rows: Rows, shelf: Shelf, now_ms: int) -> History:
+    """Return the events whose items are known; an event of the future has age 0.
 
     Args:
         newest_first: T events.
         rows: [T], -1 where an item is unknown.
         shelf: gives the durations.
         now_ms: the moment of scoring.
-        length: most events kept.
     """
-    kept = np.flatnonzero(rows >= 0)[:length]
+    kept = np.flatnonzero(rows >= 0)
     known = [newest_first[i] for i in kept]
     durations = [None if math.isnan(d) else d for d in shelf.duration_ms[rows[kept]].tolist()]
     pairs = list(zip(known, durations, strict=True))

@@ -26,10 +26,9 @@ def _spread_order(codes: list[int], k: int, window: int, limit: int) -> Rows:
     order: list[int] = []
     near: Counter[int] = Counter()  # of the last window - 1 positions
     while waiting and len(order) < k:
-        full = {code for code, count in near.items() if count >= limit and code != NO_CREATOR}
-        place = next((p for p, i in enumerate(waiting) if codes[i] not in full), 0)
-        order.append(waiting.pop(place))
-        near[codes[order[-1]]] += 1
-        if len(order) >= window:
-            near[codes[order[-window]]] -= 1
+        fitting = (p for p, i in enumerate(waiting) if near[codes[i]] < limit)
+        order.append(waiting.pop(next(fitting, 0)))
+        for place, change in ((-1, 1), (-window, -1)):
+            if len(order) >= -place and codes[order[place]] != NO_CREATOR:
+                near[codes[order[place]]] += change
     return np.array(order, np.int64)

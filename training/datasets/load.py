@@ -25,9 +25,9 @@ def load_dataset(name: str, folder: Path | None, seed: int) -> Interactions:
         FileNotFoundError: the folder lacks a file.
     """
     if name == "simulator":
-        from training.datasets import simulator
+        from training.datasets.simulator import load
 
-        return simulator.load(folder, seed)
+        return load(folder, seed)
     if folder is None:
         raise ValueError(f"--data: the dataset {name} is read from a folder; name it")
     return READERS[name](folder)

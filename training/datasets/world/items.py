@@ -1,6 +1,7 @@
 """Items as the response model knows them: traits drawn from a world's creators and parameters."""
 
-from dataclasses import dataclass, fields
+from bisect import bisect_left
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -212,18 +213,20 @@ def with_products(
     settings: p.WorldParameters,
     rng: np.random.Generator,
 ) -> ItemTraits:
-    """Traits whose content may carry a product of its creator's shop."""
+    """Traits whose content may carry a product that its creator's shop sold before it."""
+    first_row = 0 if shelf is None else len(shelf)
     whole = traits if shelf is None else joined(shelf, traits)
-    shop: dict[int, list[int]] = {}
+    shops: dict[int, list[int]] = {}
     for row in np.flatnonzero(whole.kind == PRODUCT):
-        shop.setdefault(int(whole.creator[row]), []).append(int(row))
+        shops.setdefault(int(whole.creator[row]), []).append(int(row))
     product, draws = traits.product.copy(), rng.random((2, len(traits)))
-    chance = settings.tagged_share / max(np.isin(traits.creator, list(shop)).mean(), 1e-9)
+    chance = settings.tagged_share / max(np.isin(traits.creator, list(shops)).mean(), 1e-9)
     for n in np.flatnonzero((traits.kind != PRODUCT) & (draws[0] < chance)):
-        offered = shop.get(int(traits.creator[n]))
+        shop = shops.get(int(traits.creator[n]), [])
+        offered = bisect_left(shop, first_row + n)
         if offered:
-            product[n] = offered[int(draws[1, n] * len(offered))]
-    return ItemTraits(**{**vars(traits), "product": product})
+            product[n] = shop[int(draws[1, n] * offered)]
+    return replace(traits, product=product)
 
 
 def joined(first: ItemTraits, second: ItemTraits) -> ItemTraits:

@@ -55,11 +55,23 @@ class Page:
 
 
 def sample_log(
-    world: World, days: int, policy: LoggingPolicy, rng: np.random.Generator
+    world: World,
+    days: int,
+    policy: LoggingPolicy,
+    rng: np.random.Generator,
+    memory: Memory | None = None,
 ) -> Interactions:
-    """Behaviour of the `days` before the world's start under a logging policy."""
-    pages = list(simulate_pages(world, days, policy, rng, fresh_memory(world)))
-    events = events_table(world, pages)
+    """Behaviour of the `days` before the world's start under a logging policy.
+
+    Args:
+        world: whose users visit.
+        days: how far the log reaches back.
+        policy: what they are shown.
+        rng: source of every draw.
+        memory: where given, users as the log finds them and leaves them; else fresh.
+    """
+    users = fresh_memory(world) if memory is None else memory
+    events = events_table(world, list(simulate_pages(world, days, policy, rng, users)))
     return checked(Interactions(events, world.items, world.users, POSITIVES))
 
 

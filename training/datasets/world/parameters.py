@@ -30,6 +30,7 @@ QUALITY_CLASSES = ("poor", "ordinary", "good")
 QUALITY_MEANS = (-1.2, 0.0, 1.2)
 QUALITY_SIGMA = 0.3
 DURATION_LIMITS_S = (5.0, 900.0)
+MIDDLE_AFFINITY = 0.32  # of what a logging policy shows; keeps rates apart from the slope
 PEAK_DURATION_S = 75.0  # where KuaiRand's share of glances under 3 s is lowest
 
 
@@ -55,7 +56,7 @@ class WorldParameters:
     leaf_skew: float = drawn(0.4, 0.7, "Zipf exponent over leaves", CHOSEN)
     creator_variance: float = drawn(0.1, 0.18, "share of an item vector", CHOSEN)
     residual_variance: float = drawn(0.08, 0.16, "share of an item vector", CHOSEN)
-    reach_sigma: float = drawn(2.2, 2.5, "sigma of log reach", KUAIRAND)
+    reach_sigma: float = drawn(2.3, 2.6, "sigma of log reach", KUAIRAND)
     reach_quality: float = drawn(0.15, 0.35, "log reach a unit of quality", CHOSEN)
     duration_median_s: float = drawn(68.0, 82.0, "s", KUAIRAND)
     duration_sigma: float = drawn(1.0, 1.1, "sigma of log s", KUAIRAND)
@@ -70,11 +71,11 @@ class WorldParameters:
     dormant_weight: float = drawn(0.55, 0.75, "weight of a hidden interest asleep", CHOSEN)
     drift_amplitude: float = drawn(0.2, 0.4, "share of an interest's weight", CHOSEN)
     drift_period_days: float = drawn(4.0, 12.0, "days, median", CHOSEN)
-    taste_sigma: float = drawn(0.5, 0.7, "logit", KUAIRAND)
+    taste_sigma: float = drawn(0.8, 1.0, "logit", KUAIRAND)
     social_sigma: float = drawn(1.2, 1.5, "logit", KUAIRAND)
     price_sensitivity: float = drawn(0.6, 1.2, "logit a log price, mean", CHOSEN)
     # attention
-    base_logit: float = drawn(-1.22, -1.08, "logit", KUAIRAND)
+    base_logit: float = drawn(0.12, 0.24, "logit at the middle affinity", KUAIRAND)
     affinity_slope: float = drawn(3.4, 4.4, "logit a unit of affinity", CHOSEN)
     quality_slope: float = drawn(0.55, 0.75, "logit a unit of quality", KUAIRAND)
     duration_curvature: float = drawn(0.04, 0.07, "logit a squared log s", KUAIRAND)
@@ -89,17 +90,17 @@ class WorldParameters:
     # watching
     glance_median_s: float = drawn(1.9, 2.2, "s", KUAIRAND)
     glance_sigma: float = drawn(0.65, 0.75, "sigma of log s", KUAIRAND)
-    stay_median_s: float = drawn(25.0, 31.0, "s at logit 0", KUAIRAND)
+    stay_median_s: float = drawn(22.0, 26.0, "s at logit 0", KUAIRAND)
     stay_sigma: float = drawn(1.4, 1.55, "sigma of log s", KUAIRAND)
     stay_slope: float = drawn(0.2, 0.3, "log s a logit", CHOSEN)
     loop_share: float = drawn(0.5, 0.62, "of completions of the shortest videos", KUAIRAND)
     loop_decay_s: float = drawn(26.0, 34.0, "s", KUAIRAND)
     # reactions, logits for an average user who did not view long
-    like_logit: float = drawn(-5.5, -5.3, "logit", KUAIRAND)
-    comment_logit: float = drawn(-8.6, -8.3, "logit", KUAIRAND)
-    share_logit: float = drawn(-8.7, -8.35, "logit", KUAIRAND)
-    follow_base_logit: float = drawn(-8.1, -7.9, "logit", KUAIRAND)
-    negative_logit: float = drawn(-7.3, -7.0, "logit", KUAIRAND)
+    like_logit: float = drawn(-5.6, -5.4, "logit", KUAIRAND)
+    comment_logit: float = drawn(-8.85, -8.55, "logit", KUAIRAND)
+    share_logit: float = drawn(-8.95, -8.7, "logit", KUAIRAND)
+    follow_base_logit: float = drawn(-8.2, -8.0, "logit", KUAIRAND)
+    negative_logit: float = drawn(-7.2, -6.95, "logit", KUAIRAND)
     reaction_quality: float = drawn(0.35, 0.55, "logit a unit of quality", KUAIRAND)
     negative_violation: float = drawn(0.8, 1.4, "logit", CHOSEN)
     # commerce

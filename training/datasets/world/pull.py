@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.arrays import Mask, Rows
 from training.datasets.world.draw import World
 from training.datasets.world.memory import Memory, fatigue
-from training.datasets.world.parameters import PEAK_DURATION_S
+from training.datasets.world.parameters import MIDDLE_AFFINITY, PEAK_DURATION_S
 from training.datasets.world.people import interest_weights
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ def pull(world: World, user_rows: Rows, item_rows: Rows, time_ms: Rows, memory: 
     logit = (
         settings.base_logit
         + users.taste[user_rows][:, None]
-        + settings.affinity_slope * affinity
+        + settings.affinity_slope * (affinity - MIDDLE_AFFINITY)
         + settings.quality_slope * items.quality[item_rows]
         - settings.duration_curvature * bent
         - settings.fatigue * felt

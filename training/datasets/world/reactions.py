@@ -136,6 +136,5 @@ def before_leaving(
         + settings.leave_negative * reactions["not_interested"]
     )
     leaves = np.logical_and(shown, rng.random(shown.shape) < sigmoid(logit))
-    examined: Mask = np.logical_and(shown, np.cumsum(leaves, axis=1) <= leaves)
-    left: Mask = leaves.any(axis=1)
-    return examined, left
+    examined = np.logical_and(shown, np.cumsum(leaves, axis=1) <= leaves)
+    return examined, np.logical_or.reduce(leaves, axis=1)

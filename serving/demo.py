@@ -1,0 +1,149 @@
+"""The demo: start the server, let three people act, show that each gets a feed of their own.
+
+``python -m serving.demo --events var/demo/events.jsonl`` leaves the server running.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from embeddings.feed_model import KIND
+from models.bundle import current
+
+LOG = Path("var/log/server.log")
+PID = Path("var/server.pid")
+SHOWN = 20
+PRINTED = 6
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return the exit status."""
+    line = argparse.ArgumentParser(prog="serving.demo", description=__doc__)
+    line.add_argument("--events", type=Path, required=True, help="JSON lines of some users' events")
+    line.add_argument("--bundles", type=Path, default=Path("var/bundles"))
+    line.add_argument("--port", type=int, default=8000)
+    line.add_argument("--start-limit-s", type=float, default=120)
+    options = line.parse_args(arguments)
+    address = f"http://127.0.0.1:{options.port}"
+    started = start_server(options.port, options.bundles)
+    if not wait_until_ready(address, started, options.start_limit_s):
+        print(f"the server is not ready; its log is {LOG}", file=sys.stderr)
+        return 1
+    events = [json.loads(text) for text in options.events.read_text("utf-8").splitlines()]
+    feeds = {user: feed_after(address, user, own) for user, own in by_user(events).items()}
+    titles = read_titles(options.bundles)
+    for user, items in feeds.items():
+        print_feed(user, items, titles)
+    print_overlaps(feeds)
+    print_next_steps(address, next(iter(feeds)))
+    return 0
+
+
+def start_server(port: int, bundles: Path) -> "subprocess.Popen[bytes]":
+    """Start the launcher in a session of its own, so that it outlives this command."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "serving", "--port", str(port), "--bundles", str(bundles)]
+    with LOG.open("wb") as log:
+        server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    PID.write_text(str(server.pid), encoding="utf-8")
+    return server
+
+
+def wait_until_ready(address: str, server: "subprocess.Popen[bytes]", limit_s: float) -> bool:
+    """Ask /readyz until it agrees, the server ends or the time is over."""
+    print("starting the server ", end="", flush=True)
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            call(address, "/readyz")
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            print(".", end="", flush=True)
+            time.sleep(1)
+        else:
+            print(" ready")
+            return True
+    print()
+    return False
+
+
+def by_user(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Events of each user, in the order in which users first appear."""
+    owned: dict[str, list[Mapping[str, Any]]] = {}
+    for event in events:
+        owned.setdefault(str(event["user_id"]), []).append(event)
+    return owned
+
+
+def feed_after(
+    address: str, user: str, events: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Send the user's events, then ask for their feed."""
+    call(address, "/v1/events", {"events": list(events)})
+    answer = call(address, "/v1/feed", {"user_id": user, "k": SHOWN})
+    items: list[Mapping[str, Any]] = answer["items"]
+    return items
+
+
+def call(address: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """GET, or POST a JSON body, and return the JSON answer."""
+    request = urllib.request.Request(  # noqa: S310 - always http on loopback
+        address + path,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        found: dict[str, Any] = json.loads(answer.read() or b"{}")
+    return found
+
+
+def read_titles(bundles: Path) -> dict[str, str]:
+    """What to call each item of the current bundle."""
+    items = pq.read_table(current(bundles, KIND) / "items.parquet").to_pylist()
+    return {
+        item["item_id"]: f"{item.get('title') or ''}  [{item.get('category') or item['kind']}]"
+        for item in items
+    }
+
+
+def print_feed(user: str, items: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> None:
+    """The first places of one feed."""
+    print(f"\n{user}")
+    for item in items[:PRINTED]:
+        name = titles.get(item["item_id"], item["item_id"])
+        print(f"  {item['score']:8.2f}  {item['source']:<9} {name}")
+
+
+def print_overlaps(feeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Share of the places that each two users have in common."""
+    shown = {user: {item["item_id"] for item in items} for user, items in feeds.items()}
+    print()
+    for one, two in combinations(shown, 2):
+        share = len(shown[one] & shown[two]) / SHOWN
+        print(f"overlap of {one} and {two} in the first {SHOWN}: {share:.2f}")
+
+
+def print_next_steps(address: str, user: str) -> None:
+    """Lines to copy."""
+    body = json.dumps({"user_id": user, "k": 5, "explain": True})
+    print(
+        f"\nThe server goes on running (make stop ends it, {LOG} is its log). Try:\n"
+        f"  curl -s {address}/readyz\n"
+        f"  curl -s {address}/v1/feed -H 'Content-Type: application/json' -d '{body}'\n"
+        f"  open {address}/docs"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""The same app behind Ray Serve as it comes: the Python proxy and every setting its default.
+
+``python -m tests.benchmarks.default_proxy --bundles BUNDLES --port PORT`` is what `feed_http`
+compares with.
+"""
+
+import argparse
+import os
+import signal
+from pathlib import Path
+
+import ray
+from ray import serve
+
+from serving.__main__ import running_state, with_options
+from serving.app import read_settings
+from serving.host_ray import FeedReplica, stop
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="tests.benchmarks.default_proxy", description=__doc__)
+    parser.add_argument("--bundles", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+    settings = with_options(read_settings(Path("configs/serving.yaml")), options)
+    with running_state(settings) as ready:
+        try:
+            ray.init(address="local", num_cpus=os.cpu_count(), include_dashboard=False)
+            serve.start(http_options={"port": options.port})
+            serve.run(serve.deployment(FeedReplica).bind(ready), route_prefix="/")
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            print("serving on the default proxy", flush=True)
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What many tests share: one small published bundle, one state server, settings over both."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.bundle import publish
+from serving.app import Settings, read_settings
+from serving.live.supervisor import StateServer
+from tests.feed_bundles import make_feed_bundle
+
+SERVING_CONFIG = Path(__file__).parents[1] / "configs" / "serving.yaml"
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of published bundles whose current feed bundle has 200 items."""
+    root = tmp_path_factory.mktemp("bundles")
+    make_feed_bundle(root / "made", 200, seed=1)
+    publish(root / "made", root / "published", "feed")
+    return root / "published"
+
+
+@pytest.fixture
+def settings(bundles: Path, tmp_path: Path) -> Settings:
+    """The repository's configuration over the session's bundle; data and logs of this test."""
+    environ = {
+        "TIDEGATE__BUNDLES": str(bundles),
+        "TIDEGATE__FEEDS": str(SERVING_CONFIG.parent / "feeds"),
+        "TIDEGATE__STATE__FOLDER": str(tmp_path / "state"),
+        "TIDEGATE__LOG__FOLDER": str(tmp_path / "log"),
+    }
+    return read_settings(SERVING_CONFIG, environ)
+
+
+@pytest.fixture(scope="session")
+def state_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StateServer]:
+    """One real state server for the session."""
+    server = StateServer(tmp_path_factory.mktemp("state"))
+    server.start()
+    yield server
+    server.stop()

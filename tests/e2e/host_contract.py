@@ -1,0 +1,126 @@
+"""What every host of the app must do, asked over real sockets."""
+
+import json
+import os
+import signal
+import socket
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from serving.api.errors import ErrorAnswer
+from serving.api.schemas import FeedAnswer, RankAnswer
+from tests.e2e.server import Server
+from tests.serving.api.bad_requests import BAD_REQUESTS, BadRequest
+
+BODY_LIMIT_BYTES = 2 << 20
+RECOVERY_LIMIT_S = 20
+
+
+def like(user_id: str, item_id: str) -> dict[str, Any]:
+    return {
+        "event_id": uuid4().hex,
+        "user_id": user_id,
+        "item_id": item_id,
+        "type": "like",
+        "time": datetime.now(UTC).isoformat(),
+    }
+
+
+def feed(server: Server, user_id: str) -> FeedAnswer:
+    response = server.http.post("/v1/feed", json={"user_id": user_id, "k": 10})
+    assert response.status_code == 200, response.text
+    return FeedAnswer.model_validate(response.json())
+
+
+class HostContract:
+    """Subclasses give the fixture `server`."""
+
+    def test_events_change_the_next_feed(self, server: Server) -> None:
+        user = uuid4().hex
+        assert feed(server, user).degraded == ["unknown_user"]
+        events = [like(user, "item-3"), like(user, "item-8")]
+        accepted = server.http.post("/v1/events", json={"events": events})
+        assert (accepted.status_code, accepted.json()["accepted"]) == (202, 2)
+        after = feed(server, user)
+        assert after.degraded == []
+        assert {item.source for item in after.items} == {"interest"}
+
+    def test_candidates_are_ranked(self, server: Server) -> None:
+        body = {"history": [{"item_id": "item-3"}], "candidates": ["item-1", "nowhere"], "k": 5}
+        response = server.http.post("/v1/rank", json=body)
+        ranked = RankAnswer.model_validate(response.json())
+        assert [item.item_id for item in ranked.items] == ["item-1"]
+        assert ranked.removed[0].reason == "unknown"
+
+    def test_probes_and_description_answer(self, server: Server) -> None:
+        assert server.http.get("/healthz").json() == {"status": "alive"}
+        assert server.http.get("/readyz").json()["state"] == "reachable"
+        assert "tidegate_requests_total" in server.http.get("/metrics").text
+        assert "/v1/feed" in server.http.get("/openapi.json").json()["paths"]
+
+    @pytest.mark.parametrize("bad", BAD_REQUESTS, ids=lambda bad: bad.name)
+    def test_bad_requests_are_refused(self, server: Server, bad: BadRequest) -> None:
+        response = server.http.post(bad.path, content=bad.body)
+        error = ErrorAnswer.model_validate(response.json()).error
+        assert (response.status_code, error.code) == (bad.status, bad.code)
+        assert error.details[0].field == bad.field
+
+    def test_unknown_paths_and_methods_have_the_same_shape(self, server: Server) -> None:
+        for method, path, status in (
+            ("GET", "/", 404),
+            ("POST", "/nowhere", 404),
+            ("POST", "/v1/feed/", 404),
+            ("GET", "/v1/feed", 405),
+        ):
+            response = server.http.request(method, path)
+            assert (response.status_code, response.is_redirect) == (status, False)
+            ErrorAnswer.model_validate(response.json())
+
+    def test_a_body_above_the_limit_is_refused(self, server: Server) -> None:
+        response = server.http.post("/v1/events", content=b" " * (BODY_LIMIT_BYTES + 1))
+        assert response.status_code == 413
+        assert response.json()["error"]["details"][0]["limit"] == BODY_LIMIT_BYTES
+
+    def test_an_endless_body_is_refused(self, server: Server) -> None:
+        answer = b""
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(
+                b"POST /v1/feed HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+            )
+            try:
+                for _ in range(200):
+                    connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+            except OSError:
+                pass  # the server has closed its side, as it may
+            answer = connection.recv(1 << 16)
+        assert answer.startswith(b"HTTP/1.1 413 "), answer
+
+    def test_the_request_id_comes_back_once(self, server: Server) -> None:
+        response = server.http.get("/healthz", headers={"X-Request-Id": "trace-7"})
+        assert response.headers.get_list("x-request-id") == ["trace-7"]
+        body = {"user_id": "u", "k": 1}
+        response = server.http.post("/v1/feed", json=body)
+        assert response.headers.get_list("x-request-id") == [response.json()["request_id"]]
+
+    def test_the_access_log_is_written_without_users(self, server: Server) -> None:
+        user = f"user-{uuid4()}"
+        feed(server, user)
+        text = "".join(path.read_text() for path in (server.folder / "log").glob("*.jsonl"))
+        assert user not in text
+        assert "/v1/feed" in {json.loads(line)["route"] for line in text.splitlines()}
+
+    def test_a_killed_state_server_is_an_inconvenience(self, server: Server) -> None:
+        user = uuid4().hex
+        server.http.post("/v1/events", json={"events": [like(user, "item-3")]})
+        killed = server.state_process_id
+        os.kill(killed, signal.SIGKILL)
+        deadline = time.monotonic() + RECOVERY_LIMIT_S
+        seen = []
+        while server.state_process_id == killed or feed(server, user).degraded:
+            seen.append(feed(server, user).degraded)  # any other status than 200 fails in here
+            assert time.monotonic() < deadline, seen
+        assert feed(server, user).items[0].source == "interest"

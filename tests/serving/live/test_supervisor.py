@@ -1,0 +1,119 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from serving.live.supervisor import StateServer, StateServerError
+
+
+def ask(server: StateServer, *words: str) -> bytes:
+    """One command in the protocol's inline form."""
+    port = int(server.url.rsplit(":", 1)[1].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(" ".join(words).encode() + b"\r\n")
+        return connection.recv(1 << 16)
+
+
+def wait_for(what: Callable[[], bool], limit_s: float = 20) -> None:
+    deadline = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[StateServer]:
+    server = StateServer(tmp_path / "state")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_it_listens_on_loopback_and_syncs_every_write(server: StateServer) -> None:
+    assert server.url.startswith("redis://127.0.0.1:")
+    assert b"always" in ask(server, "CONFIG", "GET", "appendfsync")
+    assert b"127.0.0.1" in ask(server, "CONFIG", "GET", "bind")
+
+
+def test_a_killed_server_comes_back_with_all_it_acknowledged(server: StateServer) -> None:
+    assert ask(server, "SET", "kept", "1").startswith(b"+OK")
+    before = server.process_id
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: server.process_id not in {None, before})
+    wait_for(lambda: _answers(server))
+    assert ask(server, "GET", "kept") == b"$1\r\n1\r\n"
+
+
+def _answers(server: StateServer) -> bool:
+    try:
+        return ask(server, "PING").startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def test_what_it_keeps_survives_a_restart(tmp_path: Path) -> None:
+    for expected in (b"$-1\r\n", b"$1\r\n1\r\n"):
+        server = StateServer(tmp_path)
+        server.start()
+        assert ask(server, "GET", "kept") == expected
+        ask(server, "SET", "kept", "1")
+        server.stop()
+        assert server.process_id is None
+        server.stop()  # a second time does nothing
+
+
+def test_a_folder_serves_one_server(server: StateServer, tmp_path: Path) -> None:
+    with pytest.raises(StateServerError, match=rf"in use by a launcher \(process {os.getpid()}\)"):
+        StateServer(tmp_path / "state").start()
+    assert ask(server, "PING").startswith(b"+PONG")
+
+
+def test_the_server_of_a_killed_launcher_is_replaced(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from serving.live.supervisor import StateServer;"
+        "s = StateServer(Path(sys.argv[1])); s.start(); print(s.process_id, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    launcher = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    orphan = int(launcher.stdout)
+    os.kill(orphan, 0)  # still there
+    server = StateServer(tmp_path)
+    server.start()
+    try:
+        assert server.process_id != orphan
+        wait_for(lambda: not Path(f"/proc/{orphan}/cmdline").exists() or _is_zombie(orphan))
+    finally:
+        server.stop()
+
+
+def _is_zombie(process_id: int) -> bool:
+    return ") Z " in Path(f"/proc/{process_id}/stat").read_text()
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(StateServerError, match=f"port {port} on 127.0.0.1 is taken"):
+            StateServer(tmp_path, port).start()
+
+
+def test_a_server_that_cannot_read_its_data_says_so(tmp_path: Path) -> None:
+    (tmp_path / "appendonlydir").write_text("in the way of the folder")
+    with pytest.raises(StateServerError, match=r"stopped with status .*valkey\.log"):
+        StateServer(tmp_path).start()
+    (tmp_path / "appendonlydir").unlink()
+    server = StateServer(tmp_path)  # the failed start left no lock behind
+    server.start()
+    server.stop()
