@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from serving.live.supervisor import StateServer
@@ -16,6 +17,8 @@ T = TypeVar("T")
 def live_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = StateServer(tmp_path_factory.mktemp("live"))
     server.start()
+    with SyncRedis.from_url(server.url) as client:
+        client.config_set("appendfsync", "everysec")  # what survives a kill is tested elsewhere
     yield server.url
     server.stop()
 
