@@ -206,6 +206,12 @@ class Users(Protocol):
     def has_left(self, user_id: str) -> bool:
         """Whether the user was erased."""
 
+    def erased_subjects(self) -> frozenset[str]:
+        """Keyed hashes of everyone who left: the do-not-train list."""
+
+    def finish_receipts(self, actor: str, trained_after_ms: int) -> int:
+        """Mark receipts whose user no remaining bundle has seen; return how many."""
+
 
 class Keys(Protocol):
     """API keys."""

@@ -1,5 +1,6 @@
 """The one way to the relational database: many readers, one writer queue, whole transactions."""
 
+import fcntl
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -49,12 +50,15 @@ class Records:
         engine: pool of connections for changes.
         reader: the same pool; a transaction sees one snapshot.
         secrets: keys of the audit chain and of people's ids, kept outside the database.
+        turns: on SQLite, the file whose lock lets processes write by turns: its own waiting sleeps
+            and tries again, by which a busy process can starve another one.
         writer: the queue through which every change of this process goes, one at a time.
     """
 
     engine: Engine
     reader: Engine
     secrets: Secrets
+    turns: Path | None = None
     writer: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="records-writer")
     )
@@ -100,7 +104,7 @@ class Records:
     def vacuum(self) -> None:
         """Leave nothing of deleted rows in SQLite's files; PostgreSQL's autovacuum does its own."""
         if self.engine.dialect.name == "sqlite":
-            self.writer.submit(_vacuum, self.engine).result()
+            self.writer.submit(_vacuum, self.engine, self.turns).result()
 
     def close(self) -> None:
         """Finish what is queued and let go of every connection."""
@@ -109,7 +113,7 @@ class Records:
 
     def _commit(self, actor: str, change: Callable[[Transaction], R]) -> R:
         writing = self.engine.execution_options(writes=True)
-        with _named_faults(self.engine), writing.begin() as connection:
+        with _turn(self.turns), _named_faults(self.engine), writing.begin() as connection:
             return change(Transaction(connection, actor, now_ms(), self.secrets))
 
 
@@ -122,17 +126,21 @@ def open_records(url: str, secrets: Secrets) -> Records:
     """Connect to ``sqlite:///path`` or ``postgresql://…``; the schema is the migrations' work.
 
     Raises:
+        ValueError: SQLite without a file, or a URL of neither kind.
         CorruptStore: the SQLite file cannot be read; it was set aside under another name.
     """
     target = make_url(url)
-    if target.get_backend_name() == "sqlite":
-        path = Path(target.database or "")
+    backend = target.get_backend_name()
+    if backend not in ("sqlite", "postgresql") or not target.database:
+        raise ValueError(f"records at {url!r}: give sqlite:///path or postgresql://host/database")
+    if backend == "sqlite":
+        path = Path(target.database)
         check_sqlite_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(target, connect_args={"timeout": BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-        return Records(engine, engine, secrets)
+        return Records(engine, engine, secrets, path.with_name(f"{path.name}.turns"))
     engine = create_engine(target.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     event.listen(engine, "begin", _begin_postgresql)
     snapshots = engine.execution_options(isolation_level="REPEATABLE READ")
@@ -197,17 +205,30 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _vacuum(engine: Engine) -> None:
-    with engine.connect() as connection:
-        plain: Any = connection.connection.dbapi_connection
-        plain.execute("VACUUM")
-        plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def _vacuum(engine: Engine, turns: Path | None) -> None:
+    with _turn(turns), engine.connect() as connection:
+        plain: Any = connection.connection.dbapi_connection  # VACUUM runs outside transactions
+        try:
+            plain.execute("VACUUM")
+            plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise RecordsUnreachable(f"{engine.url.database}: {error}") from error
 
 
 def _begin_postgresql(connection: Connection) -> None:
     if connection.get_execution_options().get("writes", False):
         # One writer at a time over all processes, as on SQLite: what a change reads stays true.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+
+@contextmanager
+def _turn(path: Path | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed
+        yield
 
 
 @contextmanager

@@ -114,6 +114,12 @@ class SqlUsers:
         subject = pseudonym(self.records.secrets.subject, user_id)
         return self.records.read(users.is_erased, subject)
 
+    def erased_subjects(self) -> frozenset[str]:
+        return self.records.read(users.erased_subjects)
+
+    def finish_receipts(self, actor: str, trained_after_ms: int) -> int:
+        return self.records.write(actor, users.finish_receipts, trained_after_ms)
+
 
 @dataclass(frozen=True)
 class SqlKeys:

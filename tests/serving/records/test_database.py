@@ -130,3 +130,9 @@ def test_a_database_that_does_not_answer_is_named(url: str) -> None:
     with pytest.raises(RecordsUnreachable, match="nobody@"):
         records.write("ann", visibility.settle, 1)
     records.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://host/database", "postgresql://host"])
+def test_urls_of_no_use_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="give sqlite:///path or postgresql"):
+        open_records(url, SECRETS)

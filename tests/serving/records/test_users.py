@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from serving.records import bundles, users
+from serving.records import bundles
 from serving.records.database import Records
 from serving.records.errors import BadRows, Conflict, NotFound
 from serving.records.secret_keys import load_secrets, pseudonym, secret_key
@@ -69,13 +69,13 @@ def test_erasure_leaves_only_keyed_hashes(records: Records) -> None:
 
 
 def test_receipts_wait_for_the_models(records: Records) -> None:
-    receipt = SqlUsers(records).erase("app", "u1", {})
+    store = SqlUsers(records)
+    receipt = store.erase("app", "u1", {})
     done = receipt.requested_at_ms
-    assert records.write("train", users.finish_receipts, done) == 0
-    assert records.write("train", users.finish_receipts, done + 1) == 1
-    assert records.read(users.receipt_of, receipt.receipt_id).model == "done"
-    mac = pseudonym(SECRETS.subject, "u1")
-    assert records.read(users.erased_subjects) == {mac}
+    assert store.finish_receipts("train", done) == 0
+    assert store.finish_receipts("train", done + 1) == 1
+    assert store.receipt_of(receipt.receipt_id).model == "done"
+    assert store.erased_subjects() == {pseudonym(SECRETS.subject, "u1")}
 
 
 def test_a_flip_that_came_second_is_refused(records: Records) -> None:
