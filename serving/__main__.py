@@ -94,7 +94,7 @@ def check_bundle(settings: Settings) -> None:
     if not (root / KIND / CURRENT).exists():
         raise StartError(
             f"{root / KIND} holds no published bundle; `make demo` trains and publishes one, "
-            "`python -m training.train_two_tower --help` says how to train on your own data"
+            "`python -m training.publish --bundle FOLDER` publishes one of your own"
         )
     bundle = load_bundle(current(root, KIND), settings.surfaces[DEFAULT_SURFACE])
     model = bundle.engine.model
@@ -156,6 +156,8 @@ def serve_with_ray(settings: Settings) -> None:
         log.info("other machines reach these ports, which Ray opened: %s", open_to_all)
         while True:
             signal.pause()
+    except RuntimeError as error:
+        raise StartError(f"Ray Serve gave up: {error}") from error
     finally:
         host_ray.stop()
 

@@ -25,7 +25,7 @@ def create_app(
     """Return the app.
 
     Args:
-        services: what the routes need; its state is closed with the app.
+        services: what the routes need; its state is closed with the app, and so is the log.
         body_limit_bytes: of any request.
         lines: where the access log goes; None keeps none.
         host_returns_id: the server itself answers with the request's X-Request-ID.
@@ -35,6 +35,8 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await services.state.close()
+        if lines is not None:
+            lines.close()
 
     app = FastAPI(
         title="Tidegate",

@@ -5,7 +5,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,9 @@ class Lines(Protocol):
     def write(self, record: Mapping[str, Any]) -> None:
         """Keep one record."""
 
+    def close(self) -> None:
+        """Nothing is written afterwards."""
+
 
 class JsonLines:
     """A file of JSON lines that is set aside when it is full; one file is kept beside it."""
@@ -39,6 +42,7 @@ class JsonLines:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._limit_bytes = limit_bytes
+        self._file = -1
         self._open()
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -50,8 +54,9 @@ class JsonLines:
             self._open()
 
     def close(self) -> None:
-        """Nothing can be written afterwards."""
+        """See `Lines.close`."""
         os.close(self._file)
+        self._file = -1  # the number may name another file from now on
 
     def _open(self) -> None:
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
@@ -118,22 +123,27 @@ class RequestLog:
         self._metrics.requests.labels(route, status).inc()
         self._metrics.seconds.labels(route).observe(took_s)
         if self._lines is not None:
-            self._lines.write(
-                {
-                    "time": datetime.now(UTC),
-                    "request_id": scope[ID],
-                    "method": scope["method"],
-                    "route": route,
-                    "status": status,
-                    "took_ms": round(took_s * 1000, 3),
-                    **scope[FACTS],
-                }
-            )
+            self._write(self._lines, scope, route, status, took_s)
+
+    def _write(self, lines: Lines, scope: Scope, route: str, status: int, took_s: float) -> None:
+        record = {
+            "time": datetime.now(UTC),
+            "request_id": scope[ID],
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "took_ms": round(took_s * 1000, 3),
+            **scope[FACTS],
+        }
+        try:
+            lines.write(record)
+        except OSError as error:  # a full disk must not take the answer along
+            log.error("request %s is missing in the access log: %s", scope[ID], error)
 
 
-def request_id_of(scope: Scope, new: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:
+def request_id_of(scope: Scope) -> str:
     """Return the caller's X-Request-ID if it is a plain short one, else a new id."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             return str(value.decode())
-    return new()
+    return uuid.uuid4().hex

@@ -51,7 +51,7 @@ def test_without_a_bundle_it_names_the_command_that_makes_one(
     said = refused(caplog, "--bundles", str(tmp_path / "none"))
     assert str(tmp_path / "none" / "feed") in said
     assert "make demo" in said
-    assert "python -m training.train_two_tower" in said
+    assert "python -m training.publish --bundle" in said
     assert not (tmp_path / "state").exists()
 
 

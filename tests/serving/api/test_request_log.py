@@ -1,7 +1,9 @@
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
 from serving.api.request_log import JsonLines
 from tests.serving.api.conftest import Served
@@ -73,3 +75,37 @@ def test_a_log_is_continued_after_a_restart(tmp_path: Path) -> None:
         lines.write({"n": n})
         lines.close()
     assert (tmp_path / "log.jsonl").read_text() == '{"n":0}\n{"n":1}\n'
+
+
+def test_a_caller_who_leaves_is_logged_and_is_no_failure(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/feed", "headers": [], "root_path": ""}
+    asyncio.run(served.app(scope, gone, send))
+    assert [line["status"] for line in served.log_lines()] == [499]
+    assert caplog.text == ""
+
+
+def test_the_log_is_closed_with_the_app_and_a_lost_log_loses_no_answer(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def live_and_die() -> None:
+        async with served.app.router.lifespan_context(served.app):
+            pass
+
+    asyncio.run(live_and_die())
+    assert served.client.get("/healthz").status_code == 200
+    assert "missing in the access log: [Errno 9] Bad file descriptor" in caplog.text
+
+
+def test_a_full_disk_is_an_error_of_the_log() -> None:
+    lines = JsonLines(Path("/dev/full"), limit_bytes=1_000)
+    with pytest.raises(OSError, match="No space left"):
+        lines.write({})
+    lines.close()

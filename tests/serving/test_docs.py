@@ -1,0 +1,40 @@
+"""`docs/serve.md` names every setting and every stable code."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from configs.schema import FeedConfig, ServingConfig
+from serving.feed.filters import DEFAULT_FILTERS
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+CORE = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "serving").rglob("*.py"))
+
+
+def keys(schema: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, field in schema.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            found += keys(section, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+@pytest.mark.parametrize("key", keys(ServingConfig) + keys(FeedConfig))
+def test_every_setting_is_explained(key: str) -> None:
+    assert f"`{key}`" in PAGE
+
+
+def test_every_code_is_explained() -> None:
+    errors = re.findall(r'ApiError\(\s*\d{3}, "(\w+)"', CORE)
+    degraded = re.findall(r'"(unknown_\w+|state_unreachable|interests_not_finite)"', CORE)
+    reasons = re.findall(r'Reason\("(\w+)"', CORE)
+    removed = [rule.reason for rule in DEFAULT_FILTERS] + ["unknown", "repeated"]
+    for codes in (errors, degraded, reasons, removed):
+        assert codes
+        assert not [code for code in codes if f"`{code}`" not in PAGE]
