@@ -1,0 +1,33 @@
+"""Counters in time buckets: how often something happened in the last minutes or hours."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from serving.live.scripts import answered
+
+
+def counter_field(event_type: str, region: str, item_id: str) -> str:
+    """Name of what is counted."""
+    return f"{event_type}:{region}:{item_id}"
+
+
+def bucket_starts(now_ms: int, window_ms: int, bucket_ms: int) -> range:
+    """Starts of the buckets that a window touches, oldest first; the newest is still filling."""
+    newest = now_ms - now_ms % bucket_ms
+    oldest = (now_ms - window_ms) - (now_ms - window_ms) % bucket_ms
+    return range(oldest + bucket_ms, newest + bucket_ms, bucket_ms)
+
+
+async def counts(
+    client: Any, fields: Sequence[str], now_ms: int, window_ms: int, bucket_ms: int
+) -> list[int]:
+    """How often each field was counted in the window, to the width of one bucket.
+
+    Raises:
+        StateUnreachableError: the state cannot be read now.
+    """
+    pipeline = client.pipeline(transaction=False)
+    for start in bucket_starts(now_ms, window_ms, bucket_ms):
+        pipeline.hmget(f"count:{start}", fields)
+    rows = await answered(pipeline.execute())
+    return [sum(int(row[n] or 0) for row in rows) for n in range(len(fields))]

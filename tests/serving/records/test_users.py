@@ -1,0 +1,105 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from serving.records import bundles
+from serving.records.database import Records
+from serving.records.errors import BadRows, Conflict, NotFound
+from serving.records.secret_keys import load_secrets, pseudonym, secret_key
+from serving.records.store import SqlUsers
+from serving.records.tables import audit, metadata
+from tests.serving.records.conftest import SECRETS
+
+
+def person(**changes: Any) -> dict[str, Any]:
+    row = {
+        "user_id": "u-secret-7",
+        "region": "CN",
+        "birth_year": 1990,
+        "time_zone": "Asia/Shanghai",
+    }
+    row |= {"consents": {"personal": True}, "blocks": {"creators": ["c1"], "categories": ["toys"]}}
+    return row | changes
+
+
+def test_a_user_comes_back_and_is_corrected_whole(records: Records) -> None:
+    store = SqlUsers(records)
+    stored = store.put("app", person())
+    assert store.get("u-secret-7") == stored
+    corrected = store.put("app", person(region="US", personalised=False, blocks={}))
+    assert store.get("u-secret-7") == corrected
+    assert (corrected.personalised, corrected.blocks.creators) == (False, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"time_zone": "Mars/Base"}, "IANA"),
+        ({"birth_year": 1800}, "birth_year must lie in"),
+        ({"surprise": 1}, "surprise"),
+        ({"user_id": ""}, "user_id"),
+    ],
+)
+def test_bad_users_are_refused(records: Records, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadRows, match=said):
+        SqlUsers(records).put("app", person(**change))
+    assert records.read(lambda c: c.execute(select(audit)).all()) == []
+
+
+def test_erasure_leaves_only_keyed_hashes(records: Records) -> None:
+    store = SqlUsers(records)
+    store.put("app", person())
+    receipt = store.erase("app", "u-secret-7", {"state": 3, "log": 12})
+    assert receipt.stores == {"state": 3, "log": 12, "records": 3}
+    assert store.receipt_of(receipt.receipt_id) == receipt
+    with pytest.raises(NotFound):
+        store.get("u-secret-7")
+    with pytest.raises(Conflict, match="no longer accepted"):
+        store.put("app", person())
+    assert store.has_left("u-secret-7")
+    assert not store.has_left("u-other")
+    for table in metadata.sorted_tables:
+        rows = records.read(lambda c, t: c.execute(select(t)).all(), table)
+        assert "u-secret-7" not in repr(rows)
+    if records.engine.dialect.name == "sqlite":
+        folder = Path(str(records.engine.url.database)).parent
+        assert all(b"u-secret-7" not in file.read_bytes() for file in folder.iterdir())
+
+
+def test_receipts_wait_for_the_models(records: Records) -> None:
+    store = SqlUsers(records)
+    receipt = store.erase("app", "u1", {})
+    done = receipt.requested_at_ms
+    assert store.finish_receipts("train", done) == 0
+    assert store.finish_receipts("train", done + 1) == 1
+    assert store.receipt_of(receipt.receipt_id).model == "done"
+    assert store.erased_subjects() == {pseudonym(SECRETS.subject, "u1")}
+
+
+def test_a_flip_that_came_second_is_refused(records: Records) -> None:
+    first = records.write("ops", bundles.activate, "feed", "v1", 0)
+    records.write("ops", bundles.activate, "moderation", "m1", None)
+    second = records.write("ops", bundles.activate, "feed", "v2", first.sequence)
+    with pytest.raises(Conflict, match="flipped meanwhile"):
+        records.write("ops", bundles.activate, "feed", "v3", first.sequence)
+    assert records.read(bundles.current, "feed") == second
+    assert [p.version for p in records.read(bundles.history, "feed", 10)] == ["v2", "v1"]
+    assert second.sequence > first.sequence
+
+
+def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
+    made = load_secrets(tmp_path / "keys")
+    assert load_secrets(tmp_path / "keys") == made
+    assert made.audit != made.subject
+    path = tmp_path / "keys" / "audit.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    with pytest.raises(PermissionError, match="chmod 600"):
+        load_secrets(tmp_path / "keys")
+    assert secret_key(path, "ab" * 32) == b"\xab" * 32
+    with pytest.raises(ValueError, match="at least 32"):
+        secret_key(path, "ab")
+    with pytest.raises(ValueError, match="not hexadecimal"):
+        secret_key(path, "zz")
