@@ -17,6 +17,7 @@ from training.datasets.simulator import (
     LoggingPolicy,
     Page,
     World,
+    draw_world,
     fresh_memory,
     load,
     new_items,
@@ -62,6 +63,14 @@ def test_same_seed_logs_the_same_bytes() -> None:
     )
     assert first.events.equals(again.events)
     assert not first.events.equals(other.events)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_smallest_worlds_log_what_little_there_is(seed: int) -> None:
+    world = draw_world(seed, users=1, items=1)
+    log = sample_log(world, 1, LoggingPolicy(recorded_share=0.1), np.random.default_rng(seed))
+    assert log.events.schema == EVENTS
+    assert len(log.items) == len(log.users) == 1
 
 
 def test_every_reaction_joins_exactly_one_impression() -> None:

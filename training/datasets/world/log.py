@@ -184,6 +184,8 @@ def shown_after_ms(responses: Responses) -> Vectors:
 
 def events_table(world: World, pages: list[Page]) -> pa.Table:
     """One ``impression`` an examined position, and one more event for every reaction to it."""
+    if not pages:
+        return EVENTS.empty_table()
     parts = [event_columns(page) for page in pages]
     user_rows, item_rows, time_ms, watch_ms, actions = (
         np.concatenate(columns) for columns in zip(*parts, strict=True)
