@@ -11,7 +11,7 @@ from models.features import ItemFeatures, item_features
 from training.baselines import PopularityBaseline
 from training.choose import Chosen, Setting
 from training.content_prior import content_prior, foretold
-from training.fit import future_prior
+from training.fit import lasting_prior
 from training.log import Log
 from training.protocols import Cases
 from training.ranking import DEPTH, METRICS, Ranking, best_rows, measured, rank_baseline, rankable
@@ -39,7 +39,7 @@ def content_popularity_ranking(
 ) -> Chosen:
     """Rank the cold items by the popularity that a ridge regression reads off their content."""
     features, known = item_features(items), np.flatnonzero(~cold)
-    popularity = future_prior(log).numpy()[known]
+    popularity = lasting_prior(log).numpy()[known]
     of_known = ItemFeatures(features.tokens[known], features.numeric[known])
     by_content = content_prior(of_known, popularity)
     baseline = PopularityBaseline(foretold(by_content, features))

@@ -80,6 +80,14 @@ def met_prior(log: Log) -> Tensor:
     return log_prior(np.bincount(log.item_rows, minlength=log.item_count).astype(np.float64) + 0.5)
 
 
+def lasting_prior(log: Log) -> Tensor:
+    """[N] what content is asked to foretell: the geometric mean of being liked and being met.
+
+    Being met is counted on many more events, so that it is the steadier half.
+    """
+    return (future_prior(log) + met_prior(log)) / 2
+
+
 def linear_factors(log: Log, section: LinearSection, seed: int) -> LinearFactors:
     """Factors of the configured item-item model; none, or [N, r]."""
     if section.kind == "none":
@@ -104,7 +112,7 @@ def new_towers(log: Log, features: ItemFeatures, config: TwoTowerConfig, seed: i
     linear = linear_factors(log, config.linear, seed)
     cosine = shape.temperature is not None
     prior = future_prior(log)
-    by_content = content_prior(features, prior.numpy())
+    by_content = content_prior(features, lasting_prior(log).numpy())
     item = ItemTower(shape.dimensions, prior, linear, by_content, cosine=cosine)
     item.content_gain.fill_(shape.content_gain)
     user = UserTower(
