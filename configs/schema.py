@@ -93,6 +93,7 @@ class TowersSection(Section):
     temperature: float | None = Field(default=None, gt=0)  # unit-length coordinates divided by it
     dropout: float = Field(default=0.2, ge=0, lt=1)  # of the learned user coordinates
     id_dropout: float = Field(default=0.1, ge=0, lt=1)  # share of items read by content alone
+    content_gain: float = Field(default=0.3, ge=0)  # of an unknown item's taste coordinates
 
 
 class LinearSection(Section):

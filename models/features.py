@@ -217,10 +217,20 @@ def item_tokens(item: Mapping[str, Any]) -> list[str]:
     """Named content features of one item record, most telling first."""
     named = [f"{key}={item[key]}" for key in ("creator_id", "kind", "language") if item.get(key)]
     path = [part for part in str(item.get("category") or "").split("/") if part]
-    categories = [f"category={'/'.join(path[: i + 1])}" for i in range(len(path))]
-    tags = [f"tag={tag}" for tag in item.get("tags") or ()]
+    topics = [f"category={'/'.join(path[: i + 1])}" for i in range(len(path))]
+    topics += [f"tag={tag}" for tag in item.get("tags") or ()]
+    length = length_token(item.get("duration_ms"))
+    crossed = [f"{length} {topic}" for topic in topics] if length else []
     grams = dict.fromkeys(character_ngrams(str(item.get("title") or "")))
-    return [*named, *categories, *tags, *(f"gram={gram}" for gram in grams)]
+    content = [*named, *topics, *([length] if length else []), *crossed]
+    return content + [f"gram={gram}" for gram in grams]
+
+
+def length_token(duration_ms: float | None) -> str | None:
+    """Half-octave of the duration, from one second up: what is short or long in its topic."""
+    if duration_ms is None:
+        return None
+    return f"length={int(2 * math.log2(max(duration_ms, 1000) / 1000))}"
 
 
 def item_features(items: Iterable[Mapping[str, Any]]) -> ItemFeatures:

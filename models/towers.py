@@ -24,6 +24,7 @@ RANK_BUCKETS = 8
 AGE_BUCKETS = 12
 RATIO_BUCKETS = 6
 RESIDUAL_DROPOUT = 0.1
+ID_SCALE = 0.05  # standard deviation of the id embeddings at the start
 
 
 def group_of_action() -> Tensor:
@@ -47,23 +48,46 @@ class LinearFactors:
     retrieval: Tensor
 
 
+@dataclass(frozen=True)
+class ContentPrior:
+    """Log popularity as a linear function of content.
+
+    Attributes:
+        tokens: [TOKEN_BUCKETS] weights, 0 for padding. numeric: [Q] weights.
+        mean: [1], of the known items.
+        shared: [TOKEN_BUCKETS], true for tokens that several known items have; any other stands
+            for one item's identity and says nothing of another.
+    """
+
+    tokens: Tensor
+    numeric: Tensor
+    mean: Tensor
+    shared: Tensor
+
+
 class ItemTower(nn.Module):
     """Items to history vectors [N, H = d + r] and retrieval vectors [N, D = d + r + 2].
 
-    An item of row 0 is unknown: content stands for its identity and predicts its popularity.
+    An item of row 0 is unknown: the content that it shares with others stands for its identity
+    and foretells its popularity.
     """
 
     prior: Tensor
     linear_history: Tensor
     linear_retrieval: Tensor
+    prior_tokens: Tensor
+    prior_numeric: Tensor
+    prior_mean: Tensor
+    shared: Tensor
+    content_gain: Tensor
 
     def __init__(
         self,
         dimensions: int,
         prior: Tensor,
         linear: LinearFactors,
+        content_prior: ContentPrior,
         *,
-        id_scale: float = 0.05,
         cosine: bool = False,
     ) -> None:
         """Create a tower for N known items.
@@ -72,7 +96,7 @@ class ItemTower(nn.Module):
             dimensions: d, the learned coordinates.
             prior: [N] log popularity of the known items.
             linear: [N, r] factors; r may be 0.
-            id_scale: standard deviation of the id embeddings at the start.
+            content_prior: of unknown items.
             cosine: give the learned coordinates unit length.
         """
         super().__init__()
@@ -81,7 +105,6 @@ class ItemTower(nn.Module):
         self.tokens = nn.Embedding(TOKEN_BUCKETS, dimensions, padding_idx=0)
         self.numeric = nn.Linear(len(NUMERIC_FEATURES), dimensions, bias=False)
         self.to_retrieval = nn.Linear(dimensions, dimensions, bias=False)
-        self.content_prior = nn.Linear(dimensions, 1)
         self.bias = nn.Embedding(count + 1, 1)
         self.prior_scale = nn.Parameter(torch.ones(1))
         self.cosine = cosine
@@ -89,15 +112,18 @@ class ItemTower(nn.Module):
         self.register_buffer("prior", torch.cat([prior.mean()[None], prior]))
         self.register_buffer("linear_history", torch.cat([unknown, linear.history]))
         self.register_buffer("linear_retrieval", torch.cat([unknown, linear.retrieval]))
-        self._initialise(id_scale)
+        self.register_buffer("prior_tokens", content_prior.tokens[:, None])
+        self.register_buffer("prior_numeric", content_prior.numeric[:, None])
+        self.register_buffer("prior_mean", content_prior.mean)
+        self.register_buffer("shared", content_prior.shared)
+        self.register_buffer("content_gain", torch.ones(1))
+        self._initialise()
 
-    def _initialise(self, id_scale: float) -> None:
-        nn.init.normal_(self.identity.weight, std=id_scale)
+    def _initialise(self) -> None:
+        nn.init.normal_(self.identity.weight, std=ID_SCALE)
         nn.init.normal_(self.tokens.weight, std=0.02)
         nn.init.normal_(self.numeric.weight, std=0.01)
         nn.init.eye_(self.to_retrieval.weight)
-        nn.init.zeros_(self.content_prior.weight)
-        nn.init.constant_(self.content_prior.bias, float(self.prior[0]))
         nn.init.zeros_(self.bias.weight)
         with torch.no_grad():
             self.tokens.weight[0] = 0
@@ -112,36 +138,37 @@ class ItemTower(nn.Module):
         Returns:
             History vectors [N, H] and retrieval vectors [N, D].
         """
-        history, retrieval, popularity = self.learned(item_rows, tokens, numeric)
+        history, retrieval = self.learned(item_rows, tokens, numeric)
+        retrieval = torch.where((item_rows == 0)[:, None], self.content_gain, 1.0) * retrieval
+        popularity = self.popularity(item_rows, tokens, numeric)
         return (
             torch.cat([history, self.linear_history[item_rows]], 1),
             torch.cat([retrieval, self.linear_retrieval[item_rows], popularity], 1),
         )
 
-    def learned(
-        self, item_rows: Tensor, tokens: Tensor, numeric: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What training changes: history [N, d], retrieval [N, d] and popularity [N, 2]."""
-        content = self.content(tokens, numeric)
-        history = self.identity(item_rows) + content
+    def learned(self, item_rows: Tensor, tokens: Tensor, numeric: Tensor) -> tuple[Tensor, Tensor]:
+        """What training changes: history [N, d] and retrieval [N, d]."""
+        told = tokens * (self.shared[tokens] | (item_rows > 0)[:, None])
+        history = self.identity(item_rows) + self.content(told, numeric)
         retrieval = self.to_retrieval(history)
         if self.cosine:
             retrieval = functional.normalize(retrieval, dim=1)
-        return history, retrieval, self.popularity(item_rows, content)
+        return history, retrieval
 
     def content(self, tokens: Tensor, numeric: Tensor) -> Tensor:
         """[N, d] sum of the content features, tempered by their number."""
         present = (tokens > 0).sum(1, keepdim=True).clamp(min=1)
-        summed: Tensor = self.tokens(tokens).sum(1) / present.sqrt() + self.numeric(numeric)
-        return summed
+        content: Tensor = self.tokens(tokens).sum(1) / present.sqrt() + self.numeric(numeric)
+        return content
 
-    def popularity(self, item_rows: Tensor, content: Tensor) -> Tensor:
+    def popularity(self, item_rows: Tensor, tokens: Tensor, numeric: Tensor) -> Tensor:
         """[N, 2] prior and bias; for unknown items both are what the content foretells."""
         unknown = (item_rows == 0)[:, None]
-        foretold = self.content_prior(content)
-        prior = torch.where(unknown, foretold, self.prior[item_rows][:, None])
-        known_bias = self.prior_scale * self.prior[item_rows][:, None] + self.bias(item_rows)
-        return torch.cat([prior, torch.where(unknown, foretold, known_bias)], 1)
+        foretold = self.prior_tokens[tokens].sum(1) + numeric @ self.prior_numeric + self.prior_mean
+        prior = self.prior[item_rows][:, None]
+        known_bias = self.prior_scale * prior + self.bias(item_rows)
+        known = torch.cat([prior, known_bias], 1)
+        return torch.where(unknown, foretold, known)
 
 
 class UserTower(nn.Module):

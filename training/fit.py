@@ -21,6 +21,7 @@ from models.losses import (
     softmax_loss,
 )
 from models.towers import GROUPS, ItemTower, LinearFactors, UserTower
+from training.content_prior import content_prior
 from training.examples import Draw, Examples, draw_completion, draw_next, examples
 from training.linear import factors, history_weights, item_item_matrix, with_single_items
 from training.log import Log, select
@@ -79,6 +80,14 @@ def met_prior(log: Log) -> Tensor:
     return log_prior(np.bincount(log.item_rows, minlength=log.item_count).astype(np.float64) + 0.5)
 
 
+def lasting_prior(log: Log) -> Tensor:
+    """[N] what content is asked to foretell: the geometric mean of being liked and being met.
+
+    Being met is counted on many more events, so that it is the steadier half.
+    """
+    return (future_prior(log) + met_prior(log)) / 2
+
+
 def linear_factors(log: Log, section: LinearSection, seed: int) -> LinearFactors:
     """Factors of the configured item-item model; none, or [N, r]."""
     if section.kind == "none":
@@ -102,7 +111,10 @@ def new_towers(log: Log, features: ItemFeatures, config: TwoTowerConfig, seed: i
     shape = config.towers
     linear = linear_factors(log, config.linear, seed)
     cosine = shape.temperature is not None
-    item = ItemTower(shape.dimensions, future_prior(log), linear, cosine=cosine)
+    prior = future_prior(log)
+    by_content = content_prior(features, lasting_prior(log).numpy())
+    item = ItemTower(shape.dimensions, prior, linear, by_content, cosine=cosine)
+    item.content_gain.fill_(shape.content_gain)
     user = UserTower(
         shape.dimensions,
         linear.history.shape[1],
@@ -241,9 +253,12 @@ class Stepper:
         """Interests [B, d + 2], and retrieval [C, d] and popularity [C, 2] of the candidates."""
         rows, of_candidates, position = needed_rows(batch.rows[read], candidates)
         dropped = torch.rand(len(rows), generator=self.generator) < self.id_dropout
-        history, retrieval, popularity = self.towers.item.learned(
-            torch.where(dropped, 0, rows + 1), self.tokens[rows], self.numeric[rows]
+        tokens, numeric = self.tokens[rows], self.numeric[rows]
+        history, retrieval = self.towers.item.learned(
+            torch.where(dropped, 0, rows + 1), tokens, numeric
         )
+        # Popularity is never dropped: the content that stands for an item tells taste alone.
+        popularity = self.towers.item.popularity(rows + 1, tokens, numeric)
         seen = position[batch.rows.clamp(min=0)].clamp(min=0)
         user = self.towers.user
         groups = functional.one_hot(user.group[batch.actions], len(GROUPS)) * read[..., None]

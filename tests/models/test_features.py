@@ -18,6 +18,7 @@ from models.features import (
     hash_token,
     history_vectors,
     item_features,
+    item_tokens,
     watch_ratio_of,
 )
 
@@ -103,6 +104,17 @@ def test_hash_is_the_same_in_every_run() -> None:
 def test_grams_hold_single_ideographs() -> None:
     assert "红" in character_ngrams("口红 Lipstick")
     assert "lip" in character_ngrams("口红 Lipstick")
+
+
+def test_length_is_a_feature_by_itself_and_within_each_topic() -> None:
+    tokens = item_tokens({"duration_ms": 8_000, "category": "a/b", "tags": ["x"]})
+    assert [token for token in tokens if "length" in token] == [
+        "length=6",
+        "length=6 category=a",
+        "length=6 category=a/b",
+        "length=6 tag=x",
+    ]
+    assert not any("length" in token for token in item_tokens({"tags": ["x"]}))
 
 
 def test_items_may_lack_everything_but_their_id() -> None:

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from models.export import ParityError, export
-from models.features import ACTION_CODES, ACTIONS
+from models.features import ACTION_CODES, ACTIONS, TOKEN_BUCKETS
 from models.towers import (
     AGE_BUCKETS,
     GROUPS,
     RATIO_BUCKETS,
+    ContentPrior,
     ItemTower,
     LinearFactors,
     UserTower,
@@ -25,7 +26,17 @@ ITEMS, LEARNED, LINEAR, LENGTH = 30, 8, 4, 6
 def item_tower(seed: int = 0) -> ItemTower:
     torch.manual_seed(seed)
     factors = LinearFactors(torch.randn(ITEMS, LINEAR), torch.randn(ITEMS, LINEAR))
-    return ItemTower(LEARNED, torch.randn(ITEMS), factors).eval()
+    tower = ItemTower(LEARNED, torch.randn(ITEMS), factors, content_prior()).eval()
+    tower.content_gain.fill_(0.5)
+    return tower
+
+
+def content_prior() -> ContentPrior:
+    """Even tokens are shared and weigh a tenth; odd ones are of one item alone."""
+    shared = torch.arange(TOKEN_BUCKETS) % 2 == 0
+    weights = 0.1 * shared
+    weights[0] = 0
+    return ContentPrior(weights, torch.tensor([1.0, 0, 0, 0]), torch.tensor([-7.0]), shared)
 
 
 def user_tower(seed: int = 0) -> UserTower:
@@ -91,6 +102,34 @@ def test_unknown_items_stand_by_their_content() -> None:
     _, retrieval = tower(*same.values())
     assert torch.equal(retrieval[0], retrieval[1])
     assert not torch.equal(tower(*given.values())[1][0], tower(*given.values())[1][1])
+
+
+def test_unknown_items_are_as_popular_as_their_content_foretells() -> None:
+    tokens = torch.zeros(1, 64, dtype=torch.long)
+    tokens[0, :3] = torch.tensor([2, 4, 5])
+    numeric = torch.tensor([[3.0, 0, 0, 0]])
+    _, retrieval = item_tower()(torch.tensor([0]), tokens, numeric)
+    assert retrieval[0, -2:].tolist() == pytest.approx([-7 + 3 + 0.2] * 2)
+
+
+def test_what_no_other_item_has_says_nothing_of_an_unknown_one() -> None:
+    tower, numeric = item_tower(), torch.zeros(2, 4)
+    tokens = torch.zeros(2, 64, dtype=torch.long)
+    tokens[:, 0] = 2
+    tokens[1, 1] = 5
+    _, unknown = tower(torch.tensor([0, 0]), tokens, numeric)
+    _, known = tower(torch.tensor([1, 1]), tokens, numeric)
+    assert torch.equal(unknown[0], unknown[1])
+    assert not torch.equal(known[0], known[1])
+
+
+def test_the_taste_of_unknown_items_is_tempered() -> None:
+    tower, given = item_tower(), content(3) | {"item_rows": torch.tensor([0, 0, 4])}
+    _, tempered = tower(*given.values())
+    tower.content_gain.fill_(1.0)
+    _, full = tower(*given.values())
+    assert torch.allclose(tempered[:2, :LEARNED], 0.5 * full[:2, :LEARNED])
+    assert torch.equal(tempered[2], full[2])
 
 
 def test_linear_part_is_the_weighted_sum_of_the_positives() -> None:

@@ -113,6 +113,7 @@ def video_items(videos: pa.Table) -> pa.Table:
             "item_id": pa.array([str(v["video_id"]) for v in records]),
             "kind": pa.array(["video"] * len(records)),
             "creator_id": pa.array([str(v["author_id"]) for v in records]),
+            "category": pa.array([v["tag"] for v in records], pa.string()),
             "tags": pa.array([video_tags(v) for v in records], pa.list_(pa.string())),
             "duration_ms": pa.array([v["video_duration"] for v in records], pa.float64()),
             "published_at": pa.array([days_to_ms(v["upload_dt"]) for v in records], pa.int64()),
@@ -121,7 +122,18 @@ def video_items(videos: pa.Table) -> pa.Table:
 
 
 def video_tags(video: dict[str, Any]) -> list[str]:
-    """Category ids, upload type, advert flag and music of one video."""
+    """Category ids, upload, advert and music type and shape of one video.
+
+    The music itself is left out: nearly every video has its own.
+    """
     tags = [tag for tag in (video["tag"] or "").split(",") if tag]
-    named = (("upload", "upload_type"), ("type", "video_type"), ("music", "music_id"))
-    return tags + [f"{name}:{video[key]}" for name, key in named if video[key] is not None]
+    named = (("upload", "upload_type"), ("type", "video_type"), ("music", "music_type"))
+    tags += [f"{name}:{video[key]}" for name, key in named if video[key] is not None]
+    return [*tags, f"shape:{shape(video['server_width'], video['server_height'])}"]
+
+
+def shape(width: float | None, height: float | None) -> str:
+    """Upright, square or wide."""
+    if not width or not height:
+        return "unknown"
+    return "upright" if width < 0.8 * height else "wide" if width > 1.25 * height else "square"
