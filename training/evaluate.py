@@ -51,7 +51,9 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, evaluate, print one JSON object."""
     options = parser().parse_args(arguments)
-    outcomes = [outcome_of(options, Path(bundle)) for bundle in options.bundle]
+    outcomes: list[Outcome] = []
+    for bundle in options.bundle:
+        outcomes.append(outcome_of(options, Path(bundle), outcomes))
     rows, figures = report_rows(outcomes), comparisons(outcomes)
     bars = RETRIEVAL_BARS.get((options.dataset, options.protocol))
     if options.out:
@@ -78,8 +80,8 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def outcome_of(options: argparse.Namespace, folder: Path) -> Outcome:
-    """Score one bundle and the baselines.
+def outcome_of(options: argparse.Namespace, folder: Path, earlier: Sequence[Outcome]) -> Outcome:
+    """Score one bundle and the baselines, which `earlier` outcomes of the same split spare.
 
     Raises:
         SystemExit: the bundle was trained under another protocol, so that it may have seen what
@@ -90,7 +92,7 @@ def outcome_of(options: argparse.Namespace, folder: Path) -> Outcome:
     data = load_dataset(options.dataset, options.data, seed)
     if options.fit_data is not None:
         fit = load_dataset(options.dataset, options.fit_data, seed)
-        return unseen_outcome(model, fit, data, seed)
+        return unseen_outcome(model, fit, data, seed, earlier)
     trained = model.manifest.data.protocol
     if trained != options.protocol:
         raise SystemExit(
@@ -101,7 +103,7 @@ def outcome_of(options: argparse.Namespace, folder: Path) -> Outcome:
     split = PROTOCOLS[options.protocol](log, user_ids, item_ids, seed)
     if split.cold is not None:
         return cold_outcome(model, data, split, split.cold)
-    return warm_outcome(model, data, split)
+    return warm_outcome(model, data, split, earlier)
 
 
 def encoded(data: Interactions) -> tuple[Log, list[str], list[str]]:
@@ -109,14 +111,34 @@ def encoded(data: Interactions) -> tuple[Log, list[str], list[str]]:
     return encode(data), data.users["user_id"].to_pylist(), data.items["item_id"].to_pylist()
 
 
-def warm_outcome(model: FeedModel, data: Interactions, split: Split) -> Outcome:
+def warm_outcome(
+    model: FeedModel, data: Interactions, split: Split, earlier: Sequence[Outcome]
+) -> Outcome:
     """Score the split's test cases over the whole catalogue."""
-    others = choose_and_score(split.train, split.valid, split.final, split.test)
+    others = same_baselines(earlier, split.test) or choose_and_score(
+        split.train, split.valid, split.final, split.test
+    )
     ranking = rank_two_tower(model, split.test, data.items["item_id"].to_pylist())
     return Outcome(split.test, ranking, others, thirds(item_times(data, split.final)))
 
 
-def unseen_outcome(model: FeedModel, fit: Interactions, data: Interactions, seed: int) -> Outcome:
+def same_baselines(earlier: Sequence[Outcome], cases: Cases) -> Mapping[str, Chosen] | None:
+    """Baselines of an earlier outcome with the same cases: not every split follows the seed."""
+    for outcome in earlier:
+        if np.array_equal(outcome.cases.users, cases.users) and np.array_equal(
+            outcome.cases.targets.values, cases.targets.values
+        ):
+            return outcome.others
+    return None
+
+
+def unseen_outcome(
+    model: FeedModel,
+    fit: Interactions,
+    data: Interactions,
+    seed: int,
+    earlier: Sequence[Outcome],
+) -> Outcome:
     """Score every user of `data`, whom neither model nor baselines have met.
 
     Raises:
@@ -131,7 +153,9 @@ def unseen_outcome(model: FeedModel, fit: Interactions, data: Interactions, seed
     log, user_ids, item_ids = encoded(fit)
     chosen_on = unseen_users(log, user_ids, item_ids, seed)
     cases = history_cases(encode(data))
-    others = choose_and_score(chosen_on.train, chosen_on.valid, log, cases)
+    others = same_baselines(earlier, cases) or choose_and_score(
+        chosen_on.train, chosen_on.valid, log, cases
+    )
     ranking = rank_two_tower(model, cases, item_ids)
     return Outcome(cases, ranking, others, thirds(item_times(fit, log)))
 
