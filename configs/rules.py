@@ -15,7 +15,7 @@ Reach = Literal["overlap", "clause", "sentence"]
 
 
 class Exemption(Section):
-    """A lawful use: where one of `patterns` stands within `reach` of a hit, the hit is no violation.
+    """A lawful use: a hit is no violation where one of `patterns` stands within `reach` of it.
 
     Attributes:
         basis: the statute or notice that allows it.
@@ -80,8 +80,8 @@ class RulePack(Section):
 
     pack: str = Field(pattern=r"^[a-z0-9-]+$")
     version: int = Field(ge=1)
-    macros: dict[str, str] = {}
-    exemptions: dict[str, Exemption] = {}
+    macros: dict[str, str] = Field(default_factory=dict)
+    exemptions: dict[str, Exemption] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

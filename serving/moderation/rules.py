@@ -1,7 +1,7 @@
 """Rule packs at work: compiled once, tested by their own cases, evaluated on every text."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -15,6 +15,7 @@ from serving.moderation.matcher import Hit, Matcher, Term
 
 _CLAUSE_ENDS = ",;.!?。…\n"
 _SENTENCE_ENDS = "!?。;\n"
+_MOST_VIOLATIONS = 50  # of one rule in one text
 _FARTHEST = 100  # characters from a hit to the end of its sentence; keeps long texts linear
 _ALLOW_WINDOW = 16  # characters each side of a hit in which an innocent word may stand
 
@@ -56,9 +57,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class CompiledRule:
-    """A rule with its expressions compiled."""
+    """A rule with its expressions compiled; `any_pattern` tells at once that none matches."""
 
     rule: Rule
+    any_pattern: Any
     patterns: tuple[Any, ...]
     allow: tuple[Any, ...]
     exemptions: tuple[tuple[str, Exemption, tuple[Any, ...]], ...]
@@ -106,28 +108,44 @@ def evaluate(pack: CompiledPack, reading: Channels, region: str | None = None) -
     """
     hits = [*pack.matcher.find(reading), *_pattern_hits(pack, reading)]
     channels = dict(reading.named())
-    found = []
+    found: list[Evidence] = []
     for owner, group in groupby(sorted(hits, key=lambda hit: hit.owner), lambda hit: hit.owner):
         compiled = pack.rules[owner]
         if region is None or not compiled.rule.regions or region in compiled.rule.regions:
-            for hit in group:
-                place = _in_canonical(reading, channels[hit.channel], hit)
-                if not _innocent(compiled, reading.canonical.text, place):
-                    exemption = _exemption(compiled, reading.canonical.text, place)
-                    found.append(_evidence(pack, compiled, channels[hit.channel], hit, exemption))
+            judged = _judged(pack, compiled, reading, channels, group)
+            found += _first_violations(judged)
     return _widest(found)
+
+
+def _judged(
+    pack: CompiledPack,
+    compiled: CompiledRule,
+    reading: Channels,
+    channels: dict[str, MappedText],
+    hits: Iterable[Hit],
+) -> Iterator[Evidence]:
+    for hit in hits:
+        channel = channels[hit.channel]
+        place = _in_canonical(reading, channel, hit)
+        if not _innocent(compiled, reading.canonical.text, place):
+            exemption = _exemption(compiled, reading.canonical.text, place)
+            yield _evidence(pack, compiled, channel, hit, exemption)
+
+
+def _first_violations(judged: Iterator[Evidence]) -> Iterator[Evidence]:
+    """Up to the last violation that anybody would read; what is exempt never ends the search."""
+    violations = 0
+    for evidence in judged:
+        yield evidence
+        violations += evidence.exemption is None
+        if violations == _MOST_VIOLATIONS:
+            return
 
 
 def failing_tests(pack: CompiledPack) -> Iterator[str]:
     """One line for each test case of the pack that comes out otherwise."""
-    for compiled in pack.rules:
-        rule = compiled.rule
-        live = CompiledPack(
-            pack.name,
-            pack.version,
-            tuple(replace(c, rule=c.rule.model_copy(update={"shadow": False})) for c in pack.rules),
-            pack.matcher,
-        )
+    live = replace(pack, rules=tuple(map(_without_shadow, pack.rules)))
+    for rule in (compiled.rule for compiled in live.rules):
         for expected, texts in (
             ("hit", rule.tests.hits),
             ("exempt", rule.tests.exempt),
@@ -153,6 +171,7 @@ def _compile_rule(pack: RulePack, rule: Rule) -> CompiledRule:
 
     return CompiledRule(
         rule,
+        _expression(pack, rule.id, "|".join(f"(?:{pattern})" for pattern in rule.patterns)),
         expressions(rule.patterns),
         expressions(rule.allow),
         tuple(
@@ -174,6 +193,10 @@ def _expression(pack: RulePack, rule_id: str, pattern: str) -> Any:
         raise RuleError(f"pack {pack.pack}: rule {rule_id}: {pattern!r}: {error}") from error
 
 
+def _without_shadow(compiled: CompiledRule) -> CompiledRule:
+    return replace(compiled, rule=compiled.rule.model_copy(update={"shadow": False}))
+
+
 def _channels(rule: Rule) -> tuple[str, ...]:
     return (*rule.channels, "pinyin") if rule.pinyin else rule.channels
 
@@ -182,9 +205,9 @@ def _pattern_hits(pack: CompiledPack, reading: Channels) -> Iterator[Hit]:
     channels = dict(reading.named())
     for owner, compiled in enumerate(pack.rules):
         for name in compiled.rule.channels if compiled.patterns else ():
-            channel = channels.get(name)
-            for pattern in compiled.patterns if channel else ():
-                for match in pattern.finditer(channel.text):
+            text = channels[name].text if name in channels else ""
+            for pattern in compiled.patterns if compiled.any_pattern.search(text) else ():
+                for match in pattern.finditer(text):
                     if match.end() > match.start():
                         yield Hit(owner, name, match.start(), match.end())
 
