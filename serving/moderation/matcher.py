@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import ahocorasick_rs
 
-from serving.moderation.canonical import Channels, MappedText, canonical_text, read
+from models.canonical import Channels, MappedText, canonical_text, read
 
 SHORTEST_BY_SOUND = 3  # ideographs; two syllables are shared by too many words
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from configs.labels import Labels
 from configs.load import ConfigError
 from configs.rules import load_pack
-from serving.moderation.canonical import Channels
+from models.canonical import Channels
 from serving.moderation.rules import CompiledPack, Evidence, RuleError, compile_pack, evaluate
 
 

@@ -10,7 +10,7 @@ import re2
 
 from configs.labels import Action
 from configs.rules import Exemption, Rule, RulePack
-from serving.moderation.canonical import Channels, MappedText, TextError, read
+from models.canonical import Channels, MappedText, TextError, read
 from serving.moderation.matcher import Hit, Matcher, Term
 
 _CLAUSE_ENDS = ",;.!?。…\n"

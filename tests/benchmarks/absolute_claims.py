@@ -19,7 +19,7 @@ from typing import Any
 from configs.labels import load_labels
 from configs.load import load
 from configs.schema import Section
-from serving.moderation.canonical import read
+from models.canonical import read
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
 from training.evasion import CHINESE

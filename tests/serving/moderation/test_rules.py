@@ -10,7 +10,7 @@ import yaml
 from configs.labels import load_labels
 from configs.load import ConfigError
 from configs.rules import RulePack, load_pack
-from serving.moderation.canonical import read
+from models.canonical import read
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence, RuleError, compile_pack, evaluate
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.moderation.canonical import TextError, canonical_text, read
+from models.canonical import TextError, canonical_text, read
 
 EVADED = st.text(
     alphabet=st.sampled_from(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from configs.characters import load_characters
-from serving.moderation.folding import folding
+from models.folding import folding
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff"
 _NOISE = r"[ *.\-_|~·•/\\^`'\"=+<>﹏—…]"
