@@ -1,86 +1,91 @@
-"""Text as hashed features: one implementation for training and for serving. NumPy only.
+"""Text as integer arrays: one implementation for training and for serving. NumPy only.
 
-Character n-grams of the canonical text carry most; the pinyin channel sees what is written by
-sound; words after a negation or inside quotation marks are also counted as such, so that "not
-stupid" and a quoted insult differ from the insult (Das and Chen, 2001, on negation tagging).
+Two views. A bag of hashed features: characters and words of the canonical text, their pairs,
+letter triples (for words that are masked or misspelt), and pairs of syllables, which see what is
+written by sound. And the sequence of words, an ideograph being one, in which order is kept.
 """
 
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
 
 from models.arrays import Rows
-from models.canonical import Channels, read
+from models.canonical import Channels, MappedText, read
 
-BUCKETS = 1 << 17
-MOST_TOKENS = 1536
-_READ_CHARACTERS = 600  # of one text; longer ones are scored in windows
-_WORD = re.compile(r"[a-z0-9']+|[\u3400-\u9fff]|[^\s\w]")
-_CLAUSE = re.compile(r"[,;.!?。:\n]")
-_NEGATION = re.compile(
-    r"\b(?:not|no|never|nobody|none|nothing|without|cannot|\w+n'?t|wrong|stop|false|unacceptable)\b"
-    r"|不|没|無|无|别|莫|勿|反对|拒绝|错误|谣言|偏见|停止|禁止"
-)
+FEATURE_BUCKETS = 1 << 17
+WORD_BUCKETS = 1 << 15
+MOST_WORDS = 160  # of one text; longer ones are scored in windows
+_MOST_CHARACTERS = 600
+_WORD = re.compile(r"[a-z0-9*']+|[\u3400-\u4dbf\u4e00-\u9fff]|[^\s\w]")
 _QUOTED = re.compile('["“”「『《][^"“”「」『』》]{1,120}["“”」』》]')
 
 
-def text_tokens(text: str) -> list[int]:
-    """Buckets in [1, BUCKETS) of one text's features, at most `MOST_TOKENS`.
+@dataclass(frozen=True)
+class TextArrays:
+    """B texts; 0 is padding.
+
+    Attributes:
+        features: [B, F] in [0, FEATURE_BUCKETS), each bucket at most once a row.
+        words: [B, W] in [0, WORD_BUCKETS), in reading order, W <= MOST_WORDS.
+    """
+
+    features: Rows
+    words: Rows
+
+
+def text_arrays(texts: Sequence[str]) -> TextArrays:
+    """Arrays of texts.
 
     Raises:
         TextError: as `models.canonical.read`.
     """
-    features = dict.fromkeys(_features(read(text[:_READ_CHARACTERS])))
-    return [_bucket(feature) for feature in features][:MOST_TOKENS]
+    pairs = [text_tokens(text) for text in texts]
+    return TextArrays(padded([pair[0] for pair in pairs]), padded([pair[1] for pair in pairs]))
 
 
-def token_batch(rows: Sequence[Sequence[int]]) -> Rows:
-    """[B, T] buckets, padded with 0 to the longest row."""
-    batch = np.zeros((len(rows), max(map(len, rows), default=1) or 1), np.int64)
+def text_tokens(text: str) -> tuple[list[int], list[int]]:
+    """Feature buckets and word buckets of one text.
+
+    Raises:
+        TextError: as `models.canonical.read`.
+    """
+    reading = read(text[:_MOST_CHARACTERS])
+    plain = (reading.leet or reading.canonical).text
+    words = _WORD.findall(plain)
+    features = {_bucket(name, FEATURE_BUCKETS) for name in _features(reading, plain, words)}
+    return sorted(features), [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]]
+
+
+def padded(rows: Sequence[Sequence[int]]) -> Rows:
+    """[B, longest row, at least 1] with 0 behind each row."""
+    batch = np.zeros((len(rows), max([1, *map(len, rows)])), np.int64)
     for b, row in enumerate(rows):
         batch[b, : len(row)] = row
     return batch
 
 
-def _bucket(feature: str) -> int:
-    return 1 + crc32(feature.encode("utf-8", "surrogatepass")) % (BUCKETS - 1)
+def _bucket(name: str, buckets: int) -> int:
+    return 1 + crc32(name.encode("utf-8", "surrogatepass")) % (buckets - 1)
 
 
-def _features(reading: Channels) -> Iterator[str]:
-    plain = (reading.leet or reading.canonical).text
-    words = _WORD.findall(plain)
+def _features(reading: Channels, plain: str, words: list[str]) -> Iterator[str]:
     yield from (f"w {word}" for word in words)
-    yield from (f"b {a} {b}" for a, b in itertools.pairwise(words))
-    yield from (f"s {a} {c}" for a, c in zip(words, words[2:], strict=False))
-    yield from (f"n {word}" for word in _negated(plain))
+    yield from (f"b {first} {second}" for first, second in itertools.pairwise(words))
     for quoted in _QUOTED.findall(plain):
         yield from ("q", *(f"q {word}" for word in _WORD.findall(quoted)))
-    padded = f" {' '.join(plain.split())} "
-    for n in (2, 3, 4):
-        yield from (padded[i : i + n] for i in range(len(padded) - n + 1))
-    yield from _sounds(reading)
+    for word in words:
+        if len(word) > 2:
+            edged = f"<{word}>"
+            yield from (edged[i : i + 3] for i in range(len(edged) - 2))
+    yield from (f"p {a}{b}" for a, b in itertools.pairwise(_syllables(reading.pinyin)))
 
 
-def _negated(text: str) -> Iterator[str]:
-    for clause in _CLAUSE.split(text):
-        negation = _NEGATION.search(clause)
-        if negation:
-            yield from _WORD.findall(clause[negation.end() :])
-
-
-def _sounds(reading: Channels) -> Iterator[str]:
-    """Pairs and triples of syllables, wherever an ideograph or letters wrote them."""
-    dense = reading.pinyin
-    syllables: list[str] = []
-    previous = -1
-    for character, start in zip(dense.text, dense.starts, strict=True):
-        if start == previous:
-            syllables[-1] += character
-        else:
-            syllables.append(character)
-        previous = start
-    joined = ["".join(syllables[i : i + 2]) for i in range(len(syllables) - 1)]
-    yield from (f"p {pair}" for pair in joined if len(pair) > 2)
+def _syllables(pinyin: MappedText) -> list[str]:
+    """Syllables in order, each of the character that it came from."""
+    pairs = zip(pinyin.starts, pinyin.text, strict=True)
+    grouped = itertools.groupby(pairs, key=lambda pair: pair[0])
+    return ["".join(letter for _, letter in group) for _, group in grouped]

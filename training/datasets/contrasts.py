@@ -31,13 +31,17 @@ def contrasts(language: str, rows: int, seed: int) -> LabelledContent:
     path = Path(__file__).with_name(f"contrasts_{language}.yaml")
     grammar = load(path, Contrasts, environ={})
     rng = random.Random(f"{seed}:{language}")
-    texts, labels = [], []
+    texts: list[str] = []
+    abuse: list[float] = []
+    hate: list[float] = []
     for n in range(rows):
         templates = grammar.violation if n % 2 else grammar.benign
-        sentence = _filled(templates[(n // 2) % len(templates)], grammar.slots, rng)
+        template = templates[(n // 2) % len(templates)]
+        sentence = _filled(template, grammar.slots, rng)
         texts.append(sentence + rng.choice(_ENDINGS[language]))
-        labels.append(float(n % 2))
-    return content(texts, f"contrasts_{language}", {"harassment": labels})
+        abuse.append(float(n % 2))
+        hate.append(float(n % 2 and ("{group}" in template or "{slang}" in template)))
+    return content(texts, f"contrasts_{language}", {"harassment": abuse, "hate": hate})
 
 
 def _filled(template: str, slots: dict[str, tuple[str, ...]], rng: random.Random) -> str:

@@ -4,7 +4,7 @@ A label's column holds 1, 0 or null; null is unknown and never counts as negativ
 file of the same columns is read by `from_parquet`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class LabelledContent:
 def content(
     texts: Sequence[str],
     source: str,
-    known: dict[str, Sequence[float | None]],
+    known: Mapping[str, Sequence[float | None]],
     labels: tuple[str, ...] = TRAINED,
 ) -> LabelledContent:
     """Text-only content of one source; labels not in `known` are unknown."""
