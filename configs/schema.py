@@ -1,9 +1,131 @@
 """Every setting, frozen and checked; what reads the files is ``configs.load``."""
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
     """Base of all sections: immutable, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpSection(Section):
+    """Where the server listens and what it accepts."""
+
+    address: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)  # 0 = any free port (uvicorn only)
+    body_limit_bytes: int = Field(
+        default=2 << 20, ge=1_024
+    )  # a full batch of events has about 0.6 MB
+    future_limit_s: int = Field(default=300, ge=0)  # clock skew of devices that report events
+
+
+class StateSection(Section):
+    """Online state: a server of the Redis protocol."""
+
+    url: str | None = None  # None = our own embedded server under `folder`
+    folder: Path = Path("var/state")
+    port: int = Field(default=0, ge=0, le=65_535)  # of the embedded server; 0 = any free port
+    read_timeout_ms: int = Field(default=50, ge=1)  # a feed rather answers without state than late
+    write_timeout_ms: int = Field(default=2_000, ge=1)
+
+
+class LogSection(Section):
+    """Access log: JSON lines without user ids, one file per process, the older one kept."""
+
+    folder: Path = Path("var/log/access")
+    file_limit_bytes: int = Field(default=64 << 20, ge=4_096)
+
+
+class RaySection(Section):
+    """Ray Serve; the ports are those that Ray itself opens on all interfaces."""
+
+    replicas: int = Field(default=1, ge=1)  # cores - 1 serves best: the proxy and Ray need one
+    replica_ongoing_limit: int = Field(default=64, ge=1)  # requests at once in one replica
+    object_store_bytes: int = Field(
+        default=80_000_000, ge=80_000_000
+    )  # Ray's least; we move no objects
+    stats_port: int = Field(default=8_404, ge=1, le=65_535)
+    metrics_port: int = Field(default=9_101, ge=1, le=65_535)
+    replica_first_port: int = Field(default=30_000, ge=1_024, le=64_535)  # and the 1,000 above
+
+
+class ServingConfig(Section):
+    """``configs/serving.yaml``."""
+
+    http: HttpSection = HttpSection()
+    state: StateSection = StateSection()
+    log: LogSection = LogSection()
+    ray: RaySection = RaySection()
+    bundles: Path = Path("var/bundles")
+    feeds: Path = Path("configs/feeds")
+
+
+class SourcesSection(Section):
+    """How many candidates each source gives, before filters."""
+
+    interest_candidates: int = Field(default=500, ge=1, le=5_000)
+    popular_candidates: int = Field(default=100, ge=1, le=2_000)
+
+
+class SpreadSection(Section):
+    """Creator spread: of any `window` neighbouring positions at most `limit` hold one creator."""
+
+    window: int = Field(default=8, ge=1, le=100)
+    limit: int = Field(default=2, ge=1, le=100)
+
+
+class FeedConfig(Section):
+    """``configs/feeds/<surface>.yaml``."""
+
+    sources: SourcesSection = SourcesSection()
+    spread: SpreadSection = SpreadSection()
+
+
+class TowersSection(Section):
+    """Shape of the two towers."""
+
+    dimensions: int = Field(default=64, ge=1, le=1024)  # learned coordinates
+    history_length: int = Field(default=100, ge=1, le=4096)  # distinct items the user tower reads
+    temperature: float | None = Field(default=None, gt=0)  # unit-length coordinates divided by it
+    dropout: float = Field(default=0.2, ge=0, lt=1)  # of the learned user coordinates
+    id_dropout: float = Field(default=0.1, ge=0, lt=1)  # share of items read by content alone
+
+
+class LinearSection(Section):
+    """Item-item factors as further coordinates."""
+
+    kind: Literal["none", "ease", "transitions"] = "none"
+    dimensions: int = Field(default=256, ge=1, le=2048)
+    l2: float = Field(default=300.0, gt=0)  # of EASE
+    decay: float = Field(default=0.0, ge=0)  # power of recency among the positives read
+    identity: float = Field(default=0.0, ge=0)  # weight of single items when factorising
+    popularity_power: float = Field(default=0.0, ge=0, le=1)
+    gains: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # tried on validation users
+
+
+class FitSection(Section):
+    """How the towers are fitted."""
+
+    objective: Literal["completion", "next"] = "completion"
+    read_share: tuple[float, float] = (0.2, 1.0)  # completion: share of a user's events read
+    window: int = Field(default=3, ge=1)  # next: positives predicted after a moment
+    other_weight: float = Field(default=1.5, ge=0)  # events that are not positives to come
+    epochs: int = Field(default=14, ge=1)
+    evaluate_every: int = Field(default=2, ge=1)  # epochs
+    metric: str = "recall@50"  # what the best epoch and gain are chosen by
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: float = Field(default=9e-3, gt=0)
+    weight_decay: float = Field(default=0.3, ge=0)  # of embeddings
+    uniform_negatives: int = Field(default=2048, ge=1)  # above 20,000 items
+
+
+class TwoTowerConfig(Section):
+    """``configs/two_tower/*.yaml``."""
+
+    towers: TowersSection = TowersSection()
+    linear: LinearSection = LinearSection()
+    fit: FitSection = FitSection()

@@ -38,6 +38,30 @@ ACTIONS = (
     "rating",
 )
 ACTION_CODES: Mapping[str, int] = {name: code for code, name in enumerate(ACTIONS)}
+# Of several actions on one item the one furthest right speaks for all of them.
+ACTIONS_BY_STRENGTH = (
+    "padding",
+    "impression",
+    "skip",
+    "play",
+    "click_product",
+    "long_view",
+    "complete",
+    "rating",
+    "like",
+    "comment",
+    "share",
+    "follow",
+    "add_cart",
+    "purchase",
+    "unlike",
+    "unfollow",
+    "refund",
+    "not_interested",
+    "report",
+)
+STRENGTH_OF_CODE = np.array([ACTIONS_BY_STRENGTH.index(name) for name in ACTIONS])
+CODE_OF_STRENGTH = np.array([ACTION_CODES[name] for name in ACTIONS_BY_STRENGTH])
 UNKNOWN_WATCH_RATIO = -1.0
 LONG_VIEW_MS = 18_000  # KuaiRand's definition: 18 s watched, or all of a shorter video
 TOKEN_BUCKETS = 1 << 15
@@ -53,7 +77,7 @@ class History:
         rows: [T] item rows of the bundle's vocabulary.
         actions: [T] codes of ``ACTIONS``.
         watch_ratio: [T] watched share of the duration; ``UNKNOWN_WATCH_RATIO`` where not known.
-        age_s: [T] seconds between the event and the moment of scoring, >= 0.
+        age_s: [T] seconds between the event and the moment of scoring, >= 0, ascending.
     """
 
     rows: Rows
@@ -94,8 +118,28 @@ def empty_history() -> History:
     )
 
 
+def distinct(history: History) -> History:
+    """One event an item, where its newest stood, with its strongest action and longest watch."""
+    rows, newest, owner = np.unique(history.rows, return_index=True, return_inverse=True)
+    strength = np.zeros(len(rows), np.int64)
+    np.maximum.at(strength, owner, STRENGTH_OF_CODE[history.actions])
+    ratio = np.full(len(rows), UNKNOWN_WATCH_RATIO, np.float32)
+    np.maximum.at(ratio, owner, history.watch_ratio)
+    order = np.argsort(newest)
+    return History(
+        rows[order],
+        CODE_OF_STRENGTH[strength[order]],
+        ratio[order],
+        history.age_s[newest[order]],
+    )
+
+
 def batch_histories(histories: Sequence[History], length: int) -> HistoryBatch:
-    """Pad or truncate each history to its newest `length` events: [B, length]."""
+    """Pad or truncate each history to its newest `length` distinct items: [B, length].
+
+    Ages are counted from the user's newest event: how long someone was away says nothing of
+    their taste.
+    """
     shape = (len(histories), length)
     batch = HistoryBatch(
         np.full(shape, -1, np.int64),
@@ -103,12 +147,12 @@ def batch_histories(histories: Sequence[History], length: int) -> HistoryBatch:
         np.full(shape, UNKNOWN_WATCH_RATIO, np.float32),
         np.zeros(shape, np.float32),
     )
-    for b, history in enumerate(histories):
+    for b, history in enumerate(map(distinct, histories)):
         n = min(len(history), length)
         batch.rows[b, :n] = history.rows[:n]
         batch.actions[b, :n] = history.actions[:n]
         batch.watch_ratio[b, :n] = history.watch_ratio[:n]
-        batch.age_s[b, :n] = history.age_s[:n]
+        batch.age_s[b, :n] = history.age_s[:n] - history.age_s[:1]
     return batch
 
 
@@ -150,8 +194,13 @@ class ItemFeatures:
 
 def hash_token(text: str) -> int:
     """Stable bucket of a feature in [1, TOKEN_BUCKETS), the same on every machine and run."""
+    return 1 + stable_hash(text) % (TOKEN_BUCKETS - 1)
+
+
+def stable_hash(text: str) -> int:
+    """64-bit hash that is the same on every machine and run."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return 1 + int.from_bytes(digest, "little") % (TOKEN_BUCKETS - 1)
+    return int.from_bytes(digest, "little")
 
 
 def character_ngrams(text: str, shortest: int = 2, longest: int = 4) -> list[str]:

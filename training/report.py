@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import resource
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,3 +57,8 @@ def _rounded(value: Any) -> Any:
 def machine() -> str:
     """Processor, cores and Python, in words."""
     return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def peak_memory_gb() -> float:
+    """Largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

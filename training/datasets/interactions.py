@@ -27,7 +27,7 @@ class Interactions:
     """What people did, to which items, and who they are.
 
     Attributes:
-        events: schema ``EVENTS``, sorted by user and time, oldest first. Rows with split
+        events: schema ``EVENTS``; of one user and time, earlier rows came first. Rows with split
             "history" are only to be read as a user's past; "log" rows may also be predicted.
         items: one row an item, `item_id` (string) first; other columns as in the Item contract.
         users: one row a user, `user_id` (string) first.
@@ -41,7 +41,7 @@ class Interactions:
 
 
 def checked(interactions: Interactions) -> Interactions:
-    """Return the interactions with events cast and sorted.
+    """Return the interactions with their events cast to ``EVENTS``.
 
     Raises:
         ValueError: a column is missing or of another type, an event type is unknown, or an event
@@ -60,7 +60,4 @@ def checked(interactions: Interactions) -> Interactions:
         strange = pc.filter(events[column], pc.invert(pc.is_in(events[column], value_set=known)))
         if len(strange):
             raise ValueError(f"events.{column}: {len(strange)} unknown, first {strange[0]}")
-    order = pc.sort_indices(events, [("user_id", "ascending"), ("time", "ascending")])
-    return Interactions(
-        events.take(order), interactions.items, interactions.users, interactions.positives
-    )
+    return Interactions(events, interactions.items, interactions.users, interactions.positives)

@@ -1,0 +1,178 @@
+"""The launcher: ``python -m serving`` starts the state server and the app on its host.
+
+It ends with SIGINT or SIGTERM: what has begun is finished, then the state server stops.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from configs.load import ConfigError
+from embeddings.feed_model import KIND
+from models.bundle import CURRENT, BundleError, current
+from serving.api.services import DEFAULT_SURFACE
+from serving.app import Settings, load_bundle, read_settings
+from serving.host_uvicorn import serve as serve_with_uvicorn
+from serving.listeners import reachable_listeners
+from serving.live.supervisor import StateServer, StateServerError
+from serving.ray_environment import ray_environment
+
+log = logging.getLogger("tidegate.launcher")
+
+LAST_PORT = 65_535
+
+
+class StartError(RuntimeError):
+    """The server cannot start; the message says why and the way out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal; return the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("tidegate").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        launch(parsed(arguments))
+    except KeyboardInterrupt:
+        log.info("stopped")
+    except (ConfigError, BundleError, StartError, StateServerError) as error:
+        log.error("cannot start: %s", error)
+        return 1
+    return 0
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's values."""
+    parser = argparse.ArgumentParser("python -m serving", description="Serve the feed over HTTP.")
+    parser.add_argument("--config", type=Path, default=Path("configs/serving.yaml"))
+    parser.add_argument("--bundles", type=Path, help="folder of published bundles")
+    parser.add_argument("--host", choices=("ray", "uvicorn"), default="ray")
+    parser.add_argument("--port", type=_port, help="of HTTP; 0 = any free one")
+    return parser.parse_args(arguments)
+
+
+def launch(options: argparse.Namespace) -> None:
+    """Check everything that can be checked, then serve until a signal."""
+    settings = with_options(read_settings(options.config), options)
+    check_bundle(settings)
+    http = settings.serving.http
+    with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
+        if options.host == "uvicorn":
+            serve_with_uvicorn(ready, listener)
+        else:
+            port = listener.getsockname()[1]
+            listener.close()
+            serve_with_ray(with_options(ready, argparse.Namespace(port=port, bundles=None)))
+
+
+def with_options(settings: Settings, options: argparse.Namespace) -> Settings:
+    """Lay the command line upon the configuration."""
+    serving = settings.serving
+    if options.port is not None:
+        http = serving.http.model_copy(update={"port": options.port})
+        serving = serving.model_copy(update={"http": http})
+    if options.bundles is not None:
+        serving = serving.model_copy(update={"bundles": options.bundles.resolve()})
+    return Settings(serving, settings.surfaces)
+
+
+def check_bundle(settings: Settings) -> None:
+    """Load the current bundle once here, where an error can still be read.
+
+    Raises:
+        StartError: none is published.
+        BundleError: it is damaged or its parts disagree; names the file.
+    """
+    root = settings.serving.bundles
+    if not (root / KIND / CURRENT).exists():
+        raise StartError(
+            f"{root / KIND} holds no published bundle; `make demo` trains and publishes one, "
+            "`python -m training.train_two_tower --help` says how to train on your own data"
+        )
+    bundle = load_bundle(current(root, KIND), settings.surfaces[DEFAULT_SURFACE])
+    model = bundle.engine.model
+    log.info("bundle %s, %d items", model.version, len(model.vocabulary))
+
+
+@contextmanager
+def running_state(settings: Settings) -> Iterator[Settings]:
+    """Run the embedded state server, unless a url names another; yield settings with its url."""
+    section = settings.serving.state
+    if section.url is not None:
+        yield settings
+        return
+    server = StateServer(section.folder, section.port)
+    server.start()
+    log.info("state server on %s, data in %s", server.url, section.folder)
+    try:
+        state = section.model_copy(update={"url": server.url})
+        serving = settings.serving.model_copy(update={"state": state})
+        yield Settings(serving, settings.surfaces)
+    finally:
+        server.stop()
+
+
+@contextmanager
+def bound(address: str, port: int, setting: str) -> Iterator[socket.socket]:
+    """Yield a bound socket.
+
+    Raises:
+        StartError: the port is taken or the address is not ours; names the setting to change.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+        except OSError as error:
+            raise StartError(
+                f"port {port} on {address} cannot be used ({error.strerror}); stop what uses it, "
+                f"or choose another with {setting}"
+            ) from error
+        yield listener
+
+
+def serve_with_ray(settings: Settings) -> None:
+    """Serve in replicas of Ray Serve until a signal."""
+    section, http = settings.serving.ray, settings.serving.http
+    for name in ("stats_port", "metrics_port"):
+        with bound("0.0.0.0", getattr(section, name), f"ray.{name}"):  # noqa: S104 - as Ray does
+            pass
+    os.environ.update(ray_environment(section))
+    from serving import host_ray
+
+    try:
+        host_ray.start(settings)
+        signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own in its place
+        log.info("serving on http://%s:%s under Ray Serve", http.address, http.port)
+        for listener in reachable_listeners(os.getpid()):
+            log.info(
+                "Ray itself listens on %s port %s (%s): keep it from other networks",
+                listener.address,
+                listener.port,
+                listener.program,
+            )
+        while True:
+            signal.pause()
+    finally:
+        host_ray.stop()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to {LAST_PORT}")
+    return int(text)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The ASGI app: routes, middleware, errors."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from serving.api.body_limit import BodyLimit
+from serving.api.errors import ApiError, api_error, http_error
+from serving.api.events import event_routes
+from serving.api.feed import feed_routes
+from serving.api.openapi import describe
+from serving.api.probes import probe_routes
+from serving.api.request_log import Lines, RequestLog
+from serving.api.services import Services
+
+
+def create_app(
+    services: Services,
+    body_limit_bytes: int,
+    lines: Lines | None = None,
+    host_returns_id: bool = False,
+) -> FastAPI:
+    """Return the app.
+
+    Args:
+        services: what the routes need; its state is closed with the app.
+        body_limit_bytes: of any request.
+        lines: where the access log goes; None keeps none.
+        host_returns_id: the server itself answers with the request's X-Request-ID.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await services.state.close()
+
+    app = FastAPI(
+        title="Tidegate",
+        summary="Ranks what people see next.",
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,  # a redirected POST loses its body with many clients
+        exception_handlers={HTTPException: http_error, ApiError: api_error},
+    )
+    app.state.services = services
+    routes = [*feed_routes(services), *event_routes(services)]
+    app.router.routes.extend(route.route() for route in routes)
+    app.include_router(probe_routes(services))
+    describe(app, routes)
+    # The middleware added last stands outermost.
+    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes)
+    app.add_middleware(
+        RequestLog, lines=lines, metrics=services.metrics, host_returns_id=host_returns_id
+    )
+    return app

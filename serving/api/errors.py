@@ -1,0 +1,125 @@
+"""The one shape of every error: {"error": {"code", "message", "details": [...]}}."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+DETAILS_LISTED = 5_000
+VALUE_CHARACTERS = 100
+LIMIT_KEYS = ("ge", "gt", "le", "lt", "max_length", "min_length", "expected", "pattern", "limit")
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class Detail(BaseModel):
+    """One fault: which field, what it held, what is wrong, and the limit where there is one."""
+
+    field: str
+    value: Any = None
+    message: str
+    limit: Any = None
+
+
+class ErrorBody(BaseModel):
+    """What went wrong; `code` is stable, `message` is for people."""
+
+    code: str
+    message: str
+    details: list[Detail] = []
+
+
+class ErrorAnswer(BaseModel):
+    """The answer to every request that is not answered."""
+
+    error: ErrorBody
+
+
+class ApiError(Exception):
+    """A request that cannot be answered, and the status that says so."""
+
+    def __init__(self, status: int, code: str, message: str, details: Sequence[Detail] = ()):
+        super().__init__(message)
+        self.status = status
+        self.body = ErrorBody(code=code, message=message, details=list(details))
+
+
+def error_response(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the response of an error."""
+    content = orjson.dumps({"error": error.body.model_dump()})
+    return Response(content, error.status, headers, media_type="application/json")
+
+
+def not_valid(error: ValidationError, body: bytes) -> ApiError:
+    """Return the error of a body that does not fit its model; every fault is listed."""
+    faults = error.errors(include_url=False)
+    if faults[0]["type"] == "json_invalid":
+        return _not_json(str(faults[0]["ctx"]["error"]), body)
+    details = [
+        Detail(
+            field=".".join(str(part) for part in fault["loc"]) or "body",
+            value=shown(fault["input"]),
+            message=fault["msg"],
+            limit=_limit(fault.get("ctx") or {}),
+        )
+        for fault in faults[:DETAILS_LISTED]
+    ]
+    return invalid(details, len(faults))
+
+
+def invalid(details: Sequence[Detail], count: int | None = None) -> ApiError:
+    """Return the error of values outside their limits.
+
+    Args:
+        details: what is listed.
+        count: of all faults, if not all are listed.
+    """
+    total = len(details) if count is None else count
+    first = details[0]
+    faults = "1 fault" if total == 1 else f"{total} faults, {len(details)} listed"
+    message = f"{first.field}: {first.message} ({faults}; nothing was done)"
+    return ApiError(422, "invalid_request", message, details)
+
+
+def shown(value: Any) -> Any:
+    """A value as an error shows it: short, and without what JSON cannot hold."""
+    if isinstance(value, Mapping | list | tuple | set):
+        return f"{len(value)} entries"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value if not isinstance(value, int) or abs(value) < 2**53 else f"{value:.3e}"
+    text = str(value)
+    return text if len(text) <= VALUE_CHARACTERS else text[:VALUE_CHARACTERS] + "…"
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """Answer an unknown path or a wrong method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    code = HTTP_CODES.get(error.status_code, "refused")
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    return error_response(ApiError(error.status_code, code, message), error.headers)
+
+
+async def api_error(request: Request, error: Exception) -> Response:
+    """Answer an `ApiError`."""
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
+    return error_response(error)
+
+
+def _not_json(what: str, body: bytes) -> ApiError:
+    try:
+        body.decode()
+    except UnicodeDecodeError as fault:
+        detail = Detail(field="body", value=f"byte {fault.start}", message=fault.reason)
+        return ApiError(400, "invalid_utf8", "the body is not UTF-8", [detail])
+    detail = Detail(field="body", value=f"{len(body)} bytes", message=what)
+    return ApiError(400, "invalid_json", f"the body is not JSON: {what}", [detail])
+
+
+def _limit(context: Mapping[str, Any]) -> Any:
+    return next((shown(context[key]) for key in LIMIT_KEYS if key in context), None)

@@ -1,0 +1,107 @@
+"""Routes of feed services: a page of the feed, and the ranking of given candidates."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from fastapi import Request
+
+from serving.api.json_route import JsonRoute
+from serving.api.request_log import FACTS, ID
+from serving.api.schemas import FeedAnswer, FeedBody, HistoryEvent, RankAnswer, RankBody, Who
+from serving.api.services import Services
+from serving.feed.contracts import Behaviour, FeedRequest, Page, PageItem
+from serving.live.state import StateUnreachableError, UserState, is_impression
+
+
+def feed_routes(services: Services) -> list[JsonRoute[Any]]:
+    """Return ``/v1/feed`` and ``/v1/rank``."""
+
+    async def feed(body: FeedBody, request: Request) -> dict[str, Any]:
+        started = time.perf_counter()
+        asked = await asked_for(services, body, body.k, tuple(body.exclude))
+        engine = services.bundle.engine
+        page = engine.feed(asked, services.rules(body.context.surface))
+        return answered(page, request, services, started)
+
+    async def rank(body: RankBody, request: Request) -> dict[str, Any]:
+        started = time.perf_counter()
+        asked = await asked_for(services, body, body.k, ())
+        engine = services.bundle.engine
+        page = engine.rank(asked, body.candidates, services.rules(body.context.surface))
+        removed = [{"item_id": one.item_id, "reason": one.reason} for one in page.removed]
+        return answered(page, request, services, started) | {"removed": removed}
+
+    return [
+        JsonRoute("/v1/feed", "feed", "A personal page of the feed", FeedBody, FeedAnswer, feed),
+        JsonRoute("/v1/rank", "feed", "Rank given candidates", RankBody, RankAnswer, rank),
+    ]
+
+
+async def asked_for(
+    services: Services, body: Who, k: int, excluded: tuple[str, ...]
+) -> FeedRequest:
+    """Join what the request says with what the state knows of its user."""
+    state, degraded = await _known_of(services, body.user_id)
+    now_ms = services.clock_ms()
+    told = [_behaviour(event, now_ms) for event in body.history or ()]
+    return FeedRequest(
+        k=k,
+        now_ms=now_ms,
+        recent=(*(one for one in told if not is_impression(one)), *state.recent),
+        seen=(*(one.item_id for one in told if is_impression(one)), *state.seen),
+        excluded=excluded,
+        degraded=degraded,
+        explain=body.explain,
+    )
+
+
+def answered(page: Page, request: Request, services: Services, started: float) -> dict[str, Any]:
+    """Return the answer's content, and note its facts for log and metrics."""
+    metrics = services.metrics
+    for stage, ms in page.stage_ms.items():
+        metrics.stage_seconds.labels(stage).observe(ms / 1000)
+    for why in page.degraded:
+        metrics.degraded.labels(why).inc()
+    metrics.nan_scores.inc(page.nan_scores)
+    request.scope[FACTS].update(
+        bundle=page.bundle, items=len(page.items), degraded=page.degraded, stages=page.stage_ms
+    )
+    return {
+        "request_id": request.scope[ID],
+        "items": [_item(item) for item in page.items],
+        "bundle": page.bundle,
+        "took_ms": round((time.perf_counter() - started) * 1000, 3),
+        "degraded": page.degraded,
+    }
+
+
+async def _known_of(services: Services, user_id: str | None) -> tuple[UserState, tuple[str, ...]]:
+    if user_id is None:
+        return UserState(), ()
+    try:
+        return await services.state.read(user_id), ()
+    except StateUnreachableError:
+        return UserState(), ("state_unreachable",)
+
+
+def _behaviour(event: HistoryEvent, now_ms: int) -> Behaviour:
+    return Behaviour(event.item_id, event.type, epoch_ms(event.time) or now_ms, event.watch_ms)
+
+
+def epoch_ms(moment: datetime | None) -> int:
+    """Milliseconds since 1970; 0 for None."""
+    return 0 if moment is None else round(moment.timestamp() * 1000)
+
+
+def _item(item: PageItem) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "item_id": item.item_id,
+        "score": item.score,
+        "source": item.source,
+        "position": item.position,
+        "creator_id": item.creator_id,
+    }
+    if item.reasons:
+        fields["reasons"] = [{"code": why.code, "value": why.value} for why in item.reasons]
+    return fields

@@ -1,0 +1,153 @@
+"""The composition root: settings and bundle in, ASGI app out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from fastapi import FastAPI
+
+from configs.load import ConfigError, load
+from configs.schema import FeedConfig, ServingConfig, StateSection
+from embeddings.feed_model import KIND, FeedModel, load_feed_model
+from models.bundle import current
+from serving.api.app import create_app
+from serving.api.request_log import JsonLines
+from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
+from serving.feed.engine import FeedEngine
+from serving.feed.shelf import make_shelf
+from serving.live.redis_state import RedisState
+from serving.live.state import OnlineState
+
+QUESTION_K, QUESTION_EVENTS = 20, 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that is configured; plain values that any process can be sent.
+
+    Attributes:
+        serving: ``configs/serving.yaml``, its paths absolute.
+        surfaces: the rules of each file of ``configs/feeds``, by its name.
+    """
+
+    serving: ServingConfig
+    surfaces: Mapping[str, FeedRules]
+
+
+def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration of serving and of every surface.
+
+    Raises:
+        ConfigError: a file cannot be read, or a key is unknown or outside its limit.
+    """
+    serving = load(config, ServingConfig, environ)
+    surfaces = {
+        path.stem: rules_of(load(path, FeedConfig, environ))
+        for path in sorted(serving.feeds.glob("*.yaml"))
+    }
+    if DEFAULT_SURFACE not in surfaces:
+        raise ConfigError(f"{serving.feeds}: {DEFAULT_SURFACE}.yaml is missing")
+    return Settings(_absolute(serving), surfaces)
+
+
+def build(
+    settings: Settings,
+    state: OnlineState,
+    process: str = "0",
+    host_returns_id: bool = False,
+) -> FastAPI:
+    """Return the app that serves the current bundle.
+
+    Args:
+        settings: everything that is configured.
+        state: recent behaviour.
+        process: names the access log of this process among those of the same machine.
+        host_returns_id: the server itself answers with the request's X-Request-ID.
+
+    Raises:
+        BundleError: no bundle is published, or it is damaged; names the file.
+    """
+    serving = settings.serving
+    services = Services(
+        bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
+        state=state,
+        surfaces=settings.surfaces,
+        future_limit_ms=serving.http.future_limit_s * 1000,
+    )
+    services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
+    lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
+    return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def open_state(section: StateSection) -> OnlineState:
+    """Return the state at `section.url`; it connects at the first request.
+
+    Raises:
+        ConfigError: the url is missing or of no known scheme.
+    """
+    if section.url is None:
+        raise ConfigError("state.url is missing; the launcher sets that of the embedded server")
+    try:
+        return RedisState(
+            section.url, section.read_timeout_ms / 1000, section.write_timeout_ms / 1000
+        )
+    except ValueError as error:
+        raise ConfigError(f"state.url = {section.url!r}: {error}") from error
+
+
+def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
+    """Load a feed bundle and ask it the question that the readiness probe will repeat.
+
+    Raises:
+        BundleError: a file is damaged or the parts disagree; names the file.
+    """
+    engine = engine_of(load_feed_model(folder))
+    question = golden_question(engine.model.vocabulary)
+    page = engine.feed(question, rules)
+    return ServedBundle(engine, question, tuple(item.item_id for item in page.items))
+
+
+def engine_of(model: FeedModel) -> FeedEngine:
+    """Return the engine over a model's items."""
+    creators = _column(model.items, "creator_id")
+    durations = _column(model.items, "duration_ms")
+    shelf = make_shelf(creators, durations, model.popularity)
+    return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
+
+
+def golden_question(names: ItemNames) -> FeedRequest:
+    """A request of someone who liked items from all over the catalogue."""
+    rows = np.unique(np.linspace(0, len(names) - 1, QUESTION_EVENTS).astype(int))
+    recent = tuple(Behaviour(names.item_id(row), "like", -row) for row in rows.tolist())
+    return FeedRequest(k=QUESTION_K, now_ms=60_000, recent=recent)
+
+
+def rules_of(config: FeedConfig) -> FeedRules:
+    """Return the plain values of one surface."""
+    return FeedRules(
+        interest_candidates=config.sources.interest_candidates,
+        popular_candidates=config.sources.popular_candidates,
+        creator_window=config.spread.window,
+        creator_limit=config.spread.limit,
+    )
+
+
+def _column(items: pa.Table, name: str) -> list[Any]:
+    return items[name].to_pylist() if name in items.column_names else [None] * items.num_rows
+
+
+def _absolute(serving: ServingConfig) -> ServingConfig:
+    state = serving.state.model_copy(update={"folder": serving.state.folder.resolve()})
+    log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
+    return serving.model_copy(
+        update={
+            "state": state,
+            "log": log,
+            "bundles": serving.bundles.resolve(),
+            "feeds": serving.feeds.resolve(),
+        }
+    )

@@ -1,0 +1,178 @@
+"""The feed: hydrate -> sources -> filters -> scorers -> selectors, over one bundle."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.arrays import Rows, Vectors
+from models.features import batch_histories
+from serving.feed.candidates import SOURCES, Candidates, merged, ranked, unscored
+from serving.feed.contracts import (
+    FeedRequest,
+    FeedRules,
+    InterestModel,
+    Page,
+    PageItem,
+    Reason,
+    Removed,
+)
+from serving.feed.explain import explained
+from serving.feed.filters import DEFAULT_FILTERS, Filter, filtered
+from serving.feed.hydrate import Viewer, hydrate
+from serving.feed.scorers import interest_scores, popularity_scores
+from serving.feed.selectors import spread_creators
+from serving.feed.shelf import Shelf
+from serving.feed.sources import interest_source, popular_source
+
+
+@dataclass
+class Stopwatch:
+    """Milliseconds of each stage, in the order in which they ended."""
+
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """The stage ends now; it began where the one before ended."""
+        now = time.perf_counter()
+        self.stage_ms[stage] = (now - self._last) * 1000
+        self._last = now
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who is asking, and what the model makes of it.
+
+    Attributes:
+        interests: [M, D]; None where there is nothing to personalise by.
+        degraded: why the answer is less than it could be; codes.
+    """
+
+    viewer: Viewer
+    interests: Vectors | None
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FeedEngine:
+    """Answers requests from one bundle; holds no state of its own.
+
+    Attributes:
+        model: towers, vectors and index. shelf: facts of the same items.
+        history_length: T of the user tower.
+        filters: asked in their order; the first that refuses names the reason.
+    """
+
+    model: InterestModel
+    shelf: Shelf
+    history_length: int
+    filters: tuple[Filter, ...] = DEFAULT_FILTERS
+
+    def feed(self, request: FeedRequest, rules: FeedRules) -> Page:
+        """Return the best `request.k` items for one user."""
+        watch = Stopwatch()
+        audience = self._audience(request, watch)
+        found = self._sourced(audience, request.k, rules)
+        watch.lap("sources")
+        kept, _ = filtered(found, self.filters, audience.viewer)
+        watch.lap("filters")
+        return self._page(kept, audience, request, rules, watch)
+
+    def rank(self, request: FeedRequest, candidate_ids: Sequence[str], rules: FeedRules) -> Page:
+        """Return the best `request.k` of the caller's items, and what was removed and why."""
+        watch = Stopwatch()
+        audience = self._audience(request, watch)
+        rows, removed = self._rows_of(candidate_ids)
+        kept, reasons = filtered(unscored(rows, "request"), self.filters, audience.viewer)
+        removed += [Removed(self._item_id(row), reason) for row, reason in reasons.items()]
+        watch.lap("filters")
+        return self._page(kept, audience, request, rules, watch, tuple(removed))
+
+    def _audience(self, request: FeedRequest, watch: Stopwatch) -> Audience:
+        viewer = hydrate(request, self.model.vocabulary, self.shelf)
+        watch.lap("hydrate")
+        if not len(viewer.history):
+            nothing = "unknown_items" if request.recent else "unknown_user"
+            return Audience(viewer, None, request.degraded or (nothing,))
+        batch = batch_histories([viewer.history], self.history_length)
+        interests = self.model.interests(batch)[0]
+        watch.lap("interests")
+        if not np.isfinite(interests).all():
+            return Audience(viewer, None, (*request.degraded, "interests_not_finite"))
+        return Audience(viewer, interests, request.degraded)
+
+    def _sourced(self, audience: Audience, k: int, rules: FeedRules) -> Candidates:
+        # Enough for a full page even if all that the filters will remove is among them.
+        needed = k + len(audience.viewer.seen) + len(audience.viewer.excluded)
+        popular = popular_source(self.shelf, max(rules.popular_candidates, needed))
+        if audience.interests is None:
+            return popular
+        count = max(rules.interest_candidates, needed)
+        return merged([interest_source(self.model, audience.interests, count), popular])
+
+    def _rows_of(self, candidate_ids: Sequence[str]) -> tuple[Rows, list[Removed]]:
+        rows = self.model.vocabulary.rows(candidate_ids)
+        removed = []
+        first: dict[str, int] = {}
+        for n, (item_id, row) in enumerate(zip(candidate_ids, rows.tolist(), strict=True)):
+            if row < 0:
+                removed.append(Removed(item_id, "unknown"))
+            elif first.setdefault(item_id, n) != n:
+                removed.append(Removed(item_id, "repeated"))
+        return rows[list(first.values())], removed
+
+    def _page(
+        self,
+        kept: Candidates,
+        audience: Audience,
+        request: FeedRequest,
+        rules: FeedRules,
+        watch: Stopwatch,
+        removed: tuple[Removed, ...] = (),
+    ) -> Page:
+        ranking = ranked(kept, self._scores(kept.rows, audience.interests))
+        watch.lap("scorers")
+        page = spread_creators(
+            ranking, self.shelf, request.k, rules.creator_window, rules.creator_limit
+        )
+        items = self._items(page, ranking, audience.viewer, request.explain)
+        watch.lap("selectors")
+        return Page(
+            items=items,
+            bundle=self.model.version,
+            degraded=audience.degraded,
+            removed=removed,
+            stage_ms=watch.stage_ms,
+            nan_scores=int(np.isnan(ranking.scores).sum()),
+        )
+
+    def _scores(self, rows: Rows, interests: Vectors | None) -> Vectors:
+        if interests is None:
+            return popularity_scores(self.model.popularity, rows)
+        return interest_scores(interests, self.model.retrieval_vectors, rows)
+
+    def _items(
+        self, page: Candidates, ranking: Candidates, viewer: Viewer, explain: bool
+    ) -> tuple[PageItem, ...]:
+        reasons: list[tuple[Reason, ...]] = [()] * len(page)
+        if explain:
+            reasons = explained(page, ranking, viewer, self.model, self.shelf)
+        columns = zip(
+            page.rows.tolist(), page.scores.tolist(), page.sources.tolist(), reasons, strict=True
+        )
+        return tuple(
+            PageItem(
+                item_id=self._item_id(row),
+                score=score,
+                source=SOURCES[source],
+                position=position,
+                creator_id=self.shelf.creator_id(row),
+                reasons=why,
+            )
+            for position, (row, score, source, why) in enumerate(columns, start=1)
+        )
+
+    def _item_id(self, row: int) -> str:
+        return self.model.vocabulary.item_id(row)

@@ -1,0 +1,48 @@
+"""What may not be shown; every filter judges rows alone, so that any stage can ask it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.arrays import Mask, Rows
+from serving.feed.candidates import Candidates
+from serving.feed.hydrate import Viewer
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One rule.
+
+    Attributes:
+        reason: stable code of why an item was removed.
+        keeps: rows [N] and viewer -> mask [N], true where an item may be shown.
+    """
+
+    reason: str
+    keeps: Callable[[Rows, Viewer], Mask]
+
+
+def not_excluded(rows: Rows, viewer: Viewer) -> Mask:
+    """True where the caller did not exclude the item."""
+    return np.isin(rows, viewer.excluded, invert=True)
+
+
+def not_seen(rows: Rows, viewer: Viewer) -> Mask:
+    """True where the user has not seen the item."""
+    return np.isin(rows, viewer.seen, invert=True)
+
+
+DEFAULT_FILTERS = (Filter("excluded", not_excluded), Filter("seen", not_seen))
+
+
+def filtered(
+    candidates: Candidates, filters: Sequence[Filter], viewer: Viewer
+) -> tuple[Candidates, dict[int, str]]:
+    """Return what every filter keeps, and for each removed row the first reason."""
+    reasons: dict[int, str] = {}
+    for rule in filters:
+        keep = rule.keeps(candidates.rows, viewer)
+        reasons |= dict.fromkeys(candidates.rows[~keep].tolist(), rule.reason)
+        candidates = candidates.take(keep)
+    return candidates, reasons

