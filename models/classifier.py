@@ -54,17 +54,16 @@ class TextClassifier(nn.Module):
         return torch.sigmoid(self.logits(features, words) * self.scale + self.shift)
 
 
-def masked_bce(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean binary cross-entropy over known targets.
 
     Args:
         logits: [B, K].
         targets: [B, K] of 1, 0 and NaN where unknown.
-        weights: [B] of the rows.
     """
     known = ~torch.isnan(targets)
     losses = nn.functional.binary_cross_entropy_with_logits(
         logits, torch.nan_to_num(targets), reduction="none"
     )
-    weighted = losses * known * weights[:, None]
-    return weighted.sum() / (known * weights[:, None]).sum().clamp(min=1e-6)
+    weighted = losses * known
+    return weighted.sum() / known.sum().clamp(min=1)

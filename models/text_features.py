@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import Rows
 from models.canonical import Channels, MappedText, read
@@ -60,7 +61,7 @@ def text_tokens(text: str) -> tuple[list[int], list[int]]:
     return sorted(features), [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]]
 
 
-def padded(rows: Sequence[Sequence[int]]) -> Rows:
+def padded(rows: Sequence[Sequence[int] | NDArray[np.int32]]) -> Rows:
     """[B, longest row, at least 1] with 0 behind each row."""
     batch = np.zeros((len(rows), max([1, *map(len, rows)])), np.int64)
     for b, row in enumerate(rows):
