@@ -70,7 +70,9 @@ def test_metrics_on_cases_known_by_hand() -> None:
     assert calibration_error(np.ones(10, np.float32), np.full(10, 0.8, np.float32)) == (
         pytest.approx(0.2)
     )
-    gain, low, high = paired_gain(np.tile(targets, 50), np.tile(scores, 50), np.zeros(200), seed=1)
+    gain, low, high = paired_gain(
+        np.tile(targets, 50), np.tile(scores, 50), np.zeros(200, np.float32), seed=1
+    )
     assert gain == pytest.approx(0.25)
     assert low < gain < high
 
