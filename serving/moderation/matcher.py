@@ -1,5 +1,6 @@
 """Many terms at once, in every channel of a text: Aho-Corasick (CACM 18(6), 1975)."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,12 @@ import ahocorasick_rs
 
 from models.canonical import Channels, MappedText, canonical_text, read
 
+_SYLLABLES = re.compile(
+    "(?:(?:[zcs]h|[bpmfdtnlgkhjqxzcsryw])?"
+    "(?:iang|iong|uang|ang|eng|ing|ong|iao|ian|uai|uan|van|ai|ei|ao|ou|an|en|er|in|un|vn|ia|ie"
+    "|iu|ua|ue|ui|uo|ve|a|e|i|o|u|v))+"
+)
+_LONGEST_RUN = 60  # letters beside a hit that are read as syllables
 SHORTEST_BY_SOUND = 3  # ideographs; two syllables are shared by too many words
 
 
@@ -86,20 +93,31 @@ def _whole_words(channel: MappedText, start: int, end: int) -> bool:
 
 
 def _whole_syllables(channel: MappedText, start: int, end: int) -> bool:
-    """No hit begins or ends inside a syllable, or inside a word written in letters."""
+    """No hit begins or ends inside a syllable, nor inside a word that is not pinyin."""
     starts, ends = channel.starts, channel.ends
     split = (start > 0 and starts[start - 1] == starts[start]) or (
         end < len(ends) and ends[end] == ends[end - 1]
     )
-    return not split and not _inside_letters(channel, start) and not _inside_letters(channel, end)
-
-
-def _inside_letters(channel: MappedText, edge: int) -> bool:
-    if not 0 < edge < len(channel.text):
+    if split:
         return False
-    left, right = channel.ends[edge - 1] - 1, channel.starts[edge]
-    written = channel.original
-    return right == left + 1 and _is_word(written[left]) and _is_word(written[right])
+    written, first, last = channel.original, starts[start], ends[end - 1]
+    before = _letters_before(written, first) if _is_word(written[first]) else ""
+    after = _letters_after(written, last) if _is_word(written[last - 1]) else ""
+    return all(not run or _SYLLABLES.fullmatch(run) for run in (before, after))
+
+
+def _letters_before(text: str, end: int) -> str:
+    start = end
+    while start > max(0, end - _LONGEST_RUN) and _is_word(text[start - 1]):
+        start -= 1
+    return text[start:end].lower()
+
+
+def _letters_after(text: str, start: int) -> str:
+    end = start
+    while end < min(len(text), start + _LONGEST_RUN) and _is_word(text[end]):
+        end += 1
+    return text[start:end].lower()
 
 
 def _is_word(character: str) -> bool:

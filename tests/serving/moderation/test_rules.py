@@ -78,6 +78,7 @@ def test_terms_are_found_by_sound(text: str) -> None:
 
 def test_sound_respects_words_written_in_letters() -> None:
     assert found("xquanwangzuidijiay") == []
+    assert [e.raw for e in found("womenquanwangzuidijiachushou")] == ["quanwangzuidijia"]
 
 
 def test_an_exemption_holds_in_its_clause_only() -> None:
