@@ -80,11 +80,17 @@ def sources(data: Path, settings: ClassifierData, seed: int) -> LabelledContent:
 
 
 def divided(labelled: LabelledContent, seed: int) -> NDArray[np.object_]:
-    """[N] split names; near-duplicates stay together, each source by itself."""
+    """[N] split names; near-duplicates stay together, each source by itself.
+
+    Sentences made by template are for the fit alone: they say nothing of real text.
+    """
     split = np.empty(labelled.table.num_rows, object)
     texts, names = np.array(labelled.texts(), object), labelled.sources()
     for name in dict.fromkeys(names):
         rows = np.flatnonzero(names == name)
+        if name.startswith("contrasts"):
+            split[rows] = "train"
+            continue
         clusters = moderation.near_duplicate_clusters(list(texts[rows]))
         split[rows] = moderation.split_by_cluster(clusters, seed)
     return split
