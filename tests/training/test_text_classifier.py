@@ -1,5 +1,6 @@
 """The text classifier learns, calibrates, ignores what is unknown, and exports as it is."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 import torch
 
 from configs.classifier import ClassifierFit, ClassifierRecipe
+from configs.labels import load_labels
 from configs.load import load
 from embeddings.text_scores import TextScorer
 from models.classifier import masked_bce
 from training.classifier_metrics import calibration_error, label_figures, paired_gain
 from training.datasets.contrasts import contrasts
+from training.moderation_evaluation import labelled_texts, scores_of
 from training.text_fit import calibrate, fit, logits_of, platt, tokenised
 from training.train_classifier import evaded, written
 
@@ -61,6 +64,28 @@ def test_it_learns_calibrates_and_exports_what_it_computes(tmp_path: Path) -> No
         expected = model(*unseen.batch(range(len(unseen)))).numpy()
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
+    (tmp_path / "file.csv").write_text("text,label\nI love tea,0\ngirls are vermin,1\n", "utf-8")
+    texts, targets = labelled_texts(tmp_path / "file.csv")
+    abuse = scores_of(TextScorer(tmp_path), load_labels(), "abuse", texts)
+    assert targets.tolist() == [0, 1]
+    assert abuse[1] > abuse[0]
+    with pytest.raises(ValueError, match="does not score sexual"):
+        scores_of(TextScorer(tmp_path), load_labels(), "sexual", texts)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("text,grade\na,1\n", "lacks the columns"),
+        ("text,label\na,1\nb,1\n", "0 and 1, both"),
+        ("text,label\na,2\nb,1\n", "0 and 1, both"),
+    ],
+)
+def test_a_file_without_both_labels_is_refused(tmp_path: Path, rows: str, message: str) -> None:
+    (tmp_path / "file.csv").write_text(rows, "utf-8")
+    with pytest.raises(ValueError, match=message):
+        labelled_texts(tmp_path / "file.csv")
+
 
 def test_metrics_on_cases_known_by_hand() -> None:
     targets = np.array([1, 1, 0, 0], np.float32)
@@ -78,8 +103,6 @@ def test_metrics_on_cases_known_by_hand() -> None:
 
 
 def test_evading_rewrites_some_words_and_keeps_the_others() -> None:
-    import random
-
     text = "good words stay while others change"
     changed = evaded(text, 0.3, random.Random(4))
     assert changed != text
