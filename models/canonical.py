@@ -53,6 +53,15 @@ _NUMERALS = str.maketrans(
 )
 
 
+# Longer finals first, so that a run is read as few syllables.
+_SYLLABLE = re.compile(
+    "(?:[zcs]h|[bpmfdtnlgkhjqxzcsryw])?"
+    "(?:iang|iong|uang|ang|eng|ing|ong|iao|ian|uai|uan|van|ai|ei|ao|ou|an|en|er|in|un|vn|ia|ie"
+    "|iu|ua|ue|ui|uo|ve|a|e|i|o|u|v)"
+)
+_SYLLABLES = re.compile(f"(?:{_SYLLABLE.pattern})+")
+
+
 class TextError(ValueError):
     """A text that cannot be read; the message names the place and the way out."""
 
@@ -213,6 +222,26 @@ def pinyin(source: MappedText) -> MappedText:
         [s for piece, s in zip(pieces, source.starts, strict=True) for _ in piece],
         [e for piece, e in zip(pieces, source.ends, strict=True) for _ in piece],
     )
+
+
+def is_pinyin(letters: str) -> bool:
+    """Whether letters can be read as toneless pinyin from end to end."""
+    return _SYLLABLES.fullmatch(letters) is not None
+
+
+def spoken(text: str) -> list[str]:
+    """Syllables of canonical text in order; what is neither ideograph nor pinyin stays a word."""
+    return [
+        syllable
+        for word in re.findall(rf"[a-z0-9']+|[{CJK}]", text)
+        for syllable in _spoken_word(word)
+    ]
+
+
+def _spoken_word(word: str) -> list[str]:
+    if not word.isascii():
+        return [_syllables()[word]]
+    return _SYLLABLE.findall(word) if is_pinyin(word) else [word]
 
 
 class Syllables(dict[str, str]):

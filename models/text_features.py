@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Rows
-from models.canonical import Channels, MappedText, read
+from models.canonical import read, spoken
 
 FEATURE_BUCKETS = 1 << 17
 WORD_BUCKETS = 1 << 15
@@ -57,7 +57,7 @@ def text_tokens(text: str) -> tuple[list[int], list[int]]:
     reading = read(text[:_MOST_CHARACTERS])
     plain = (reading.leet or reading.canonical).text
     words = _WORD.findall(plain)
-    features = {_bucket(name, FEATURE_BUCKETS) for name in _features(reading, plain, words)}
+    features = {_bucket(name, FEATURE_BUCKETS) for name in _features(plain, words)}
     return sorted(features), [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]]
 
 
@@ -73,7 +73,7 @@ def _bucket(name: str, buckets: int) -> int:
     return 1 + crc32(name.encode("utf-8", "surrogatepass")) % (buckets - 1)
 
 
-def _features(reading: Channels, plain: str, words: list[str]) -> Iterator[str]:
+def _features(plain: str, words: list[str]) -> Iterator[str]:
     yield from (f"w {word}" for word in words)
     yield from (f"b {first} {second}" for first, second in itertools.pairwise(words))
     for quoted in _QUOTED.findall(plain):
@@ -82,11 +82,5 @@ def _features(reading: Channels, plain: str, words: list[str]) -> Iterator[str]:
         if len(word) > 2:
             edged = f"<{word}>"
             yield from (edged[i : i + 3] for i in range(len(edged) - 2))
-    yield from (f"p {a}{b}" for a, b in itertools.pairwise(_syllables(reading.pinyin)))
-
-
-def _syllables(pinyin: MappedText) -> list[str]:
-    """Syllables in order, each of the character that it came from."""
-    pairs = zip(pinyin.starts, pinyin.text, strict=True)
-    grouped = itertools.groupby(pairs, key=lambda pair: pair[0])
-    return ["".join(letter for _, letter in group) for _, group in grouped]
+    syllables = spoken(plain)
+    yield from (f"p {first} {second}" for first, second in itertools.pairwise(syllables))

@@ -1,18 +1,12 @@
 """Many terms at once, in every channel of a text: Aho-Corasick (CACM 18(6), 1975)."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import ahocorasick_rs
 
-from models.canonical import Channels, MappedText, canonical_text, read
+from models.canonical import Channels, MappedText, canonical_text, is_pinyin, read
 
-_SYLLABLES = re.compile(
-    "(?:(?:[zcs]h|[bpmfdtnlgkhjqxzcsryw])?"
-    "(?:iang|iong|uang|ang|eng|ing|ong|iao|ian|uai|uan|van|ai|ei|ao|ou|an|en|er|in|un|vn|ia|ie"
-    "|iu|ua|ue|ui|uo|ve|a|e|i|o|u|v))+"
-)
 _LONGEST_RUN = 60  # letters beside a hit that are read as syllables
 SHORTEST_BY_SOUND = 3  # ideographs; two syllables are shared by too many words
 
@@ -103,7 +97,7 @@ def _whole_syllables(channel: MappedText, start: int, end: int) -> bool:
     written, first, last = channel.original, starts[start], ends[end - 1]
     before = _letters_before(written, first) if _is_word(written[first]) else ""
     after = _letters_after(written, last) if _is_word(written[last - 1]) else ""
-    return all(not run or _SYLLABLES.fullmatch(run) for run in (before, after))
+    return all(not run or is_pinyin(run) for run in (before, after))
 
 
 def _letters_before(text: str, end: int) -> str:

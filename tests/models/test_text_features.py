@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.canonical import TextError
+from models.canonical import TextError, spoken
 from models.text_features import (
     FEATURE_BUCKETS,
     MOST_WORDS,
@@ -26,6 +26,15 @@ def test_what_canonical_text_undoes_gives_the_same_words(evaded: str, clean: str
 def test_a_homophone_shares_features_by_sound() -> None:
     shared = set(text_tokens("辣鸡东西")[0]) & set(text_tokens("腊机冬溪")[0])
     assert len(shared) >= 3
+
+
+def test_pinyin_in_letters_shares_features_with_ideographs() -> None:
+    def sounds(text: str) -> set[int]:
+        return set(text_tokens(text)[0])
+
+    assert len(sounds("这些renzha") & sounds("这些人渣")) > len(sounds("这些") & sounds("这些人渣"))
+    assert spoken("renzha和垃ji") == ["ren", "zha", "he", "la", "ji"]
+    assert spoken("hello") == ["hello"]
 
 
 def test_order_is_kept_in_words_only() -> None:
