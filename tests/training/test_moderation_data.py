@@ -66,6 +66,7 @@ def test_near_copies_fall_into_one_cluster_and_one_split() -> None:
     ]
     clusters = near_duplicate_clusters(texts)
     assert clusters[0] == clusters[1] == clusters[3] != clusters[2]
+    assert clusters.tolist() == [0, 0, 2, 0]
     many = np.repeat(np.arange(500), 3)
     split = split_by_cluster(many, seed=1).reshape(500, 3)
     assert (split == split[:, :1]).all()

@@ -154,7 +154,7 @@ def clothing_reviews(data: Path, rows: int = 4_000) -> LabelledContent:
 
 
 def near_duplicate_clusters(texts: Sequence[str], threshold: float = 0.5) -> NDArray[np.int64]:
-    """[N] cluster of each text: texts whose shingles agree, and all that those agree with.
+    """[N] cluster of each text, named by its first row: texts whose shingles agree, transitively.
 
     MinHash with locality-sensitive hashing (Broder, 1997), over character shingles of the
     canonical text, so that a copy that evades falls in with its original.
@@ -173,7 +173,8 @@ def near_duplicate_clusters(texts: Sequence[str], threshold: float = 0.5) -> NDA
     shingled = ([s.encode() for s in _shingles(canonical_text(text))] for text in texts)
     for row, sketch in enumerate(MinHash.generator(shingled, num_perm=_PERMUTATIONS)):
         for other in index.query(sketch):
-            parent[root(row)] = root(int(other))
+            first, second = sorted((root(row), root(int(other))))
+            parent[second] = first
         index.insert(str(row), sketch)
     return np.array([root(row) for row in range(len(texts))], np.int64)
 
@@ -186,9 +187,16 @@ def _shingles(text: str) -> set[str]:
 def split_by_cluster(
     clusters: NDArray[np.int64], seed: int, shares: tuple[float, float] = (0.8, 0.1)
 ) -> NDArray[np.object_]:
-    """[N] of "train", "calibration" and "test"; a cluster is never divided."""
-    names, position = np.unique(clusters, return_inverse=True)
-    drawn = np.random.default_rng(seed).random(len(names))[position]
+    """[N] of "train", "calibration" and "test"; a cluster is never divided.
+
+    A cluster's draw hangs on its own name alone, so that one cluster more moves no other.
+
+    Args:
+        clusters: [N] names in [0, N), as `near_duplicate_clusters` gives them.
+        seed: of the draws.
+        shares: of "train" and "calibration".
+    """
+    drawn = np.random.default_rng(seed).random(len(clusters))[clusters]
     first, second = shares
     split = np.where(
         drawn < first, "train", np.where(drawn < first + second, "calibration", "test")
