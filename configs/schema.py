@@ -41,6 +41,20 @@ class RecordsSection(Section):
     secrets: Path = Path("var/secrets")  # keys of the audit chain and of people's ids
 
 
+class MediaSection(Section):
+    """Uploaded files, named by the sha256 of their bytes."""
+
+    folder: Path = Path("var/media")
+    limit_bytes: int = Field(default=32 << 20, ge=1_024)  # of one file
+
+
+class CatalogueSection(Section):
+    """How items enter the feed."""
+
+    publish: Literal["before_check", "after_check"] = "before_check"  # no check runs yet
+    poll_ms: int = Field(default=250, ge=10)  # how often a replica asks for changes
+
+
 class LogSection(Section):
     """Access log: JSON lines without user ids, one file per process, the older one kept."""
 
@@ -67,6 +81,8 @@ class ServingConfig(Section):
     http: HttpSection = HttpSection()
     state: StateSection = StateSection()
     records: RecordsSection = RecordsSection()
+    media: MediaSection = MediaSection()
+    catalogue: CatalogueSection = CatalogueSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
     bundles: Path = Path("var/bundles")

@@ -79,6 +79,9 @@ def build(
         stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
+        media=serving.media.folder,
+        media_limit_bytes=serving.media.limit_bytes,
+        publish=serving.catalogue.publish,
     )
     services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
@@ -107,10 +110,11 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     Raises:
         BundleError: a file is damaged or the parts disagree; names the file.
     """
-    engine = engine_of(load_feed_model(folder))
-    question = golden_question(engine.model.vocabulary)
+    model = load_feed_model(folder)
+    engine = engine_of(model)
+    question = golden_question(model.vocabulary)
     page = engine.feed(question, rules)
-    return ServedBundle(engine, question, tuple(item.item_id for item in page.items))
+    return ServedBundle(model, engine, question, tuple(item.item_id for item in page.items))
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
@@ -150,11 +154,13 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "secrets": serving.records.secrets.resolve(),
         }
     )
+    media = serving.media.model_copy(update={"folder": serving.media.folder.resolve()})
     log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
     return serving.model_copy(
         update={
             "state": state,
             "records": records,
+            "media": media,
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),

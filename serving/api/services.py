@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from embeddings.feed_model import FeedModel
 from serving.api.metrics import Metrics
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.state import OnlineState
 from serving.records.contracts import Stores
+from serving.records.status import Publish
 
 DEFAULT_SURFACE = "default"
 
@@ -23,14 +27,20 @@ class ServedBundle:
     """A bundle's engine with a question whose answer is known.
 
     Attributes:
-        engine: answers from one bundle.
+        model: the bundle's. engine: answers from it.
         question: asked by the readiness probe.
         answer: ids of the items that the engine gave to it when it was loaded.
     """
 
+    model: FeedModel
     engine: FeedEngine
     question: FeedRequest
     answer: tuple[str, ...]
+
+    def item(self, item_id: str) -> dict[str, Any] | None:
+        """Return what the bundle holds of an item, None if it has no such item."""
+        row = self.model.vocabulary.row(item_id)
+        return None if row is None else self.model.items.slice(row, 1).to_pylist()[0]
 
 
 @dataclass
@@ -43,6 +53,8 @@ class Services:
         stores: the records; closed with the app.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
+        media: folder of uploaded files. media_limit_bytes: of one file.
+        publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
     """
@@ -52,6 +64,9 @@ class Services:
     stores: Stores
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
+    media: Path
+    media_limit_bytes: int
+    publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
 
