@@ -78,9 +78,24 @@ def build(
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
     )
-    services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
+    services.metrics.bundle.labels(services.bundle.version).set(1)
+    if serving.state.url is not None:
+        follow_bundles(services, serving)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def follow_bundles(services: Services, serving: ServingConfig) -> None:
+    """Let the process change its bundle when the pointer does."""
+    rules = services.rules(None)
+    connect(
+        services,
+        serving.bundles,
+        RedisBoard(open_client(serving.state), KIND),
+        FilePointers(serving.bundles),
+        lambda folder: load_bundle(folder, rules),
+        serving.bundles_staging_limit_s,
+    )
 
 
 def open_state(section: StateSection) -> OnlineState:

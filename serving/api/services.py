@@ -1,10 +1,12 @@
 """What the routes need; put together in ``serving.app``."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from serving.api.metrics import Metrics
+from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.state import OnlineState
@@ -31,6 +33,11 @@ class ServedBundle:
     question: FeedRequest
     answer: tuple[str, ...]
 
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+        return self.engine.model.version
+
 
 @dataclass
 class Services:
@@ -43,6 +50,8 @@ class Services:
         future_limit_ms: how far ahead of the clock an event may lie.
         metrics: of this process.
         clock_ms: the present moment.
+        activators: by kind of bundle.
+        background: run from the app's start to its end.
     """
 
     bundle: ServedBundle
@@ -51,6 +60,8 @@ class Services:
     future_limit_ms: int
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    activators: dict[str, Activator] = field(default_factory=dict)
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""
