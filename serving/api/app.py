@@ -41,6 +41,7 @@ def create_app(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await services.state.close()
+        services.stores.close()
         if lines is not None:
             lines.close()
 

@@ -10,6 +10,7 @@ from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.state import OnlineState
+from serving.records.contracts import Stores
 
 DEFAULT_SURFACE = "default"
 
@@ -46,6 +47,7 @@ class Services:
     Attributes:
         bundle: what serves; replaced as a whole, so a request reads it once.
         state: recent behaviour.
+        stores: the records; closed with the app.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
         metrics: of this process.
@@ -56,6 +58,7 @@ class Services:
 
     bundle: ServedBundle
     state: OnlineState
+    stores: Stores
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
     metrics: Metrics = field(default_factory=Metrics)
