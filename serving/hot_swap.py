@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.feed_model import KIND
@@ -10,8 +11,10 @@ from serving.api.services import ServedBundle, Services
 from serving.bundles.activation import Activator
 from serving.bundles.board import Board
 from serving.bundles.follower import Follower, Seat
+from serving.bundles.pointers import CopiedPointers
+from serving.bundles.publishing import PUBLISHER, follow_published
 from serving.feed.contracts import Behaviour, FeedRequest
-from serving.records.contracts import Bundles
+from serving.records.contracts import Stores
 
 WARM_UP_PAGES = 20
 
@@ -49,28 +52,44 @@ def warm_up(bundle: ServedBundle, services: Services) -> None:
         bundle.engine.feed(FeedRequest(k=20, now_ms=60_000, recent=recent), services.rules(None))
 
 
+@dataclass(frozen=True)
+class SwapLimits:
+    """Where bundles are, and how long replicas may take to stage one."""
+
+    root: Path
+    staging_limit_s: float
+
+
 def connect(
-    services: Services,
-    root: Path,
-    board: Board,
-    pointers: Bundles,
-    load: Callable[[Path], ServedBundle],
-    limit_s: float,
+    services: Services, board: Board, load: Callable[[Path], ServedBundle], limits: SwapLimits
 ) -> None:
     """Let a process follow the feed's pointer, and operators flip it.
 
     Args:
-        services: of the process; gets a background task and an activator.
-        root: folder of published bundles.
+        services: of the process; gets background tasks and an activator.
         board: shared by all replicas.
-        pointers: which bundle serves.
         load: folder -> verified bundle.
-        limit_s: of staging.
+        limits: of staging.
     """
+    root = limits.root
+    pointers = CopiedPointers(services.stores.bundles, root)
     seat = feed_seat(services, lambda version: load(root / KIND / version))
     follower = Follower(replica_name(), KIND, board, pointers, seat)
-    services.background.append(follower.run)
-    services.activators[KIND] = Activator(root, KIND, board, pointers, limit_s)
+    activator = Activator(root, KIND, board, pointers, limits.staging_limit_s)
+    services.activators[KIND] = activator
+    services.background += [follower.run, lambda: follow_published(activator, pointers)]
+
+
+def adopt_published(stores: Stores, root: Path) -> None:
+    """Let the pointer name what was published while nobody served.
+
+    Raises:
+        RecordsError: the pointer cannot be read or flipped.
+    """
+    pointers = CopiedPointers(stores.bundles, root)
+    version = pointers.published(KIND)
+    if version is not None:
+        pointers.activate(PUBLISHER, KIND, version, None)
 
 
 def replica_name() -> str:

@@ -22,6 +22,13 @@ class NotActivatedError(Exception):
         super().__init__(message)
         self.faults = dict(faults or {})
 
+    def __str__(self) -> str:
+        return "; ".join([super().__str__(), *(f"{n}: {why}" for n, why in self.faults.items())])
+
+
+class ActivationBusyError(NotActivatedError):
+    """Another activation is going on."""
+
 
 @dataclass(frozen=True)
 class Activator:
@@ -50,14 +57,15 @@ class Activator:
         """Let every live replica stage `version`, then point to it.
 
         Raises:
-            NotActivatedError: a replica failed or took too long, or another activation is going on.
+            NotActivatedError: a replica failed or took too long.
+            ActivationBusyError: another activation is going on.
             StateUnreachableError: the replicas cannot be asked.
             RecordsError: the pointer cannot be flipped, or was meanwhile.
         """
         before = await asyncio.to_thread(self.pointers.current, self.kind)
         proposal = Proposal(uuid.uuid4().hex, version)
         if not await self.board.propose(proposal, self.limit_s + SPARE_S):
-            raise NotActivatedError("another activation is going on")
+            raise ActivationBusyError("another activation is going on")
         try:
             await self._acknowledged(proposal)
             expected = 0 if before is None else before.sequence

@@ -1,36 +1,57 @@
-"""Which bundle serves, as the file ``CURRENT`` tells it."""
+"""Which bundle serves: a row in the records, and its copy in the file ``CURRENT``."""
 
 from pathlib import Path
 
 from models.bundle import CURRENT, BundleError, current, make_current
-from serving.records.contracts import BundleKind, Pointer
-from serving.records.errors import Conflict
+from serving.records.contracts import BundleKind, Bundles, Pointer
 
 
-class FilePointers:
-    """`Bundles` over a folder of published bundles, for servers without records."""
+class CopiedPointers:
+    """`Bundles` that also keeps ``CURRENT``, from which a server starts.
 
-    def __init__(self, root: Path) -> None:
+    Whoever publishes writes ``CURRENT``: a file newer than the row is a wish, see `published`.
+    """
+
+    def __init__(self, rows: Bundles, root: Path) -> None:
+        self._rows = rows
         self._root = root
 
     def activate(self, actor: str, kind: BundleKind, version: str, expected: int | None) -> Pointer:
         """See `Bundles.activate`."""
-        before = self.current(kind)
-        if expected not in (None, 0 if before is None else before.sequence):
-            raise Conflict(f"{kind} bundle: flipped meanwhile, to {before}")
+        pointer = self._rows.activate(actor, kind, version, expected)
         make_current(self._root, kind, version)
-        return self.history(kind, 1)[0]
+        return pointer
 
     def current(self, kind: BundleKind) -> Pointer | None:
         """See `Bundles.current`."""
-        pointers = self.history(kind, 1)
-        return pointers[0] if pointers else None
+        return self._rows.current(kind)
 
     def history(self, kind: BundleKind, limit: int) -> list[Pointer]:
-        """See `Bundles.history`; a file remembers only the newest."""
+        """See `Bundles.history`."""
+        return self._rows.history(kind, limit)
+
+    def published(self, kind: BundleKind) -> str | None:
+        """Version that was published since the newest row; None if there is none.
+
+        Raises:
+            RecordsError: the row cannot be read.
+        """
+        pointer = self._rows.current(kind)
         try:
             version = current(self._root, kind).name
-            changed_ns = (self._root / kind / CURRENT).stat().st_mtime_ns
+            changed_ms = (self._root / kind / CURRENT).stat().st_mtime_ns // 1_000_000
         except (BundleError, OSError):
-            return []
-        return [Pointer(changed_ns, kind, version, changed_ns // 1_000_000)][:limit]
+            return None
+        if pointer is None:
+            return version
+        return version if version != pointer.version and changed_ms > pointer.at_ms else None
+
+    def refuse(self, kind: BundleKind) -> None:
+        """Let ``CURRENT`` name again what serves.
+
+        Raises:
+            RecordsError: the row cannot be read.
+        """
+        pointer = self._rows.current(kind)
+        if pointer is not None:
+            make_current(self._root, kind, pointer.version)

@@ -27,6 +27,8 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("post", "/v1/feed"),
         ("post", "/v1/rank"),
         ("post", "/v1/events"),
+        ("get", "/v1/admin/bundles"),
+        ("post", "/v1/admin/bundles/{kind}/{version}/activate"),
         ("get", "/healthz"),
         ("get", "/readyz"),
         ("get", "/metrics"),
