@@ -75,6 +75,12 @@ class RaySection(Section):
     replica_first_port: int = Field(default=30_000, ge=1_024, le=64_535)  # and the 1,000 above
 
 
+class SwapSection(Section):
+    """Hot swap of bundles."""
+
+    staging_limit_s: float = Field(default=120, gt=0)  # of all replicas; then nothing is activated
+
+
 class ServingConfig(Section):
     """``configs/serving.yaml``."""
 
@@ -85,6 +91,7 @@ class ServingConfig(Section):
     catalogue: CatalogueSection = CatalogueSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
+    swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
 

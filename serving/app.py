@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
+from redis.asyncio import Redis
 
 from configs.load import ConfigError, load
 from configs.schema import FeedConfig, ServingConfig, StateSection
@@ -16,9 +17,11 @@ from models.bundle import current
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.bundles.redis_board import RedisBoard
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
+from serving.hot_swap import SwapLimits, connect
 from serving.live.redis_state import RedisState
 from serving.live.state import OnlineState
 from serving.stores import open_stores
@@ -83,9 +86,24 @@ def build(
         media_limit_bytes=serving.media.limit_bytes,
         publish=serving.catalogue.publish,
     )
-    services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
+    services.metrics.bundle.labels(services.bundle.version).set(1)
+    if serving.state.url is not None:
+        follow_bundles(services, serving, serving.state.url)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
+    """Let the process change its bundle when the pointer does."""
+    timeout_s = serving.state.write_timeout_ms / 1000
+    client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    rules = services.rules(None)
+    connect(
+        services,
+        RedisBoard(client, KIND),
+        lambda folder: load_bundle(folder, rules),
+        SwapLimits(serving.bundles, serving.swap.staging_limit_s),
+    )
 
 
 def open_state(section: StateSection) -> OnlineState:

@@ -1,5 +1,6 @@
 """The ASGI app: routes, middleware, errors."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,6 +8,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from serving.api.body_limit import BodyLimit
+from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
@@ -35,7 +37,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(run()) for run in services.background]
         yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await services.state.close()
         services.stores.close()
         if lines is not None:
@@ -58,6 +64,7 @@ def create_app(
     ]
     app.router.routes.extend(route.route() for route in routes)
     app.include_router(probe_routes(services))
+    app.include_router(bundle_routes(services))
     describe(app, routes)
     # The middleware added last stands outermost.
     media = {MEDIA_PATH: services.media_limit_bytes}

@@ -1,13 +1,14 @@
 """What the routes need; put together in ``serving.app``."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from embeddings.feed_model import FeedModel
 from serving.api.metrics import Metrics
+from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.state import OnlineState
@@ -42,6 +43,11 @@ class ServedBundle:
         row = self.model.vocabulary.row(item_id)
         return None if row is None else self.model.items.slice(row, 1).to_pylist()[0]
 
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+        return self.engine.model.version
+
 
 @dataclass
 class Services:
@@ -57,6 +63,8 @@ class Services:
         publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        activators: by kind of bundle.
+        background: run from the app's start to its end.
     """
 
     bundle: ServedBundle
@@ -69,6 +77,8 @@ class Services:
     publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    activators: dict[str, Activator] = field(default_factory=dict)
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""
