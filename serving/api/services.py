@@ -12,6 +12,7 @@ from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.state import OnlineState
+from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
 
@@ -63,6 +64,7 @@ class Services:
         publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        gate: checks API keys; None where none is required.
         activators: by kind of bundle.
         background: run from the app's start to its end.
     """
@@ -77,6 +79,7 @@ class Services:
     publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    gate: Gate | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
 
