@@ -19,8 +19,8 @@ from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
+from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState
-from serving.live.state import OnlineState
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
 
@@ -64,7 +64,7 @@ def build(
 
     Args:
         settings: everything that is configured.
-        state: recent behaviour.
+        state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
 
@@ -77,6 +77,7 @@ def build(
         state=state,
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
+        past_limit_ms=serving.http.past_limit_s * 1000,
     )
     services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
@@ -93,7 +94,10 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError("state.url is missing; the launcher sets that of the embedded server")
     try:
         return RedisState(
-            section.url, section.read_timeout_ms / 1000, section.write_timeout_ms / 1000
+            section.url,
+            section.live_url or section.url,
+            section.read_timeout_ms / 1000,
+            section.write_timeout_ms / 1000,
         )
     except ValueError as error:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
@@ -136,16 +140,25 @@ def rules_of(config: FeedConfig) -> FeedRules:
     )
 
 
+def absolute_location(location: str) -> str:
+    """A folder in full; a URL as it is."""
+    return location if "://" in location else str(Path(location).resolve())
+
+
 def _column(items: pa.Table, name: str) -> list[Any]:
     return items[name].to_pylist() if name in items.column_names else [None] * items.num_rows
 
 
 def _absolute(serving: ServingConfig) -> ServingConfig:
     state = serving.state.model_copy(update={"folder": serving.state.folder.resolve()})
+    archive = serving.archive.model_copy(
+        update={"location": absolute_location(serving.archive.location)}
+    )
     log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
     return serving.model_copy(
         update={
             "state": state,
+            "archive": archive,
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),

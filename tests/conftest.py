@@ -29,6 +29,7 @@ def settings(bundles: Path, tmp_path: Path) -> Settings:
         "TIDEGATE__BUNDLES": str(bundles),
         "TIDEGATE__FEEDS": str(SERVING_CONFIG.parent / "feeds"),
         "TIDEGATE__STATE__FOLDER": str(tmp_path / "state"),
+        "TIDEGATE__ARCHIVE__LOCATION": str(tmp_path / "archive"),
         "TIDEGATE__LOG__FOLDER": str(tmp_path / "log"),
     }
     return read_settings(SERVING_CONFIG, environ)

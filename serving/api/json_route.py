@@ -12,9 +12,10 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.routing import Route
 
-from serving.api.errors import not_valid
+from serving.api.errors import lines_not_json, not_valid, not_valid_lines
 
 Body = TypeVar("Body", bound=BaseModel)
+NDJSON = "application/x-ndjson"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class JsonRoute(Generic[Body]):
         status: of a good answer.
         errors: further statuses and what they mean.
         handle: body, request -> the answer's content.
+        lines: the body's one list, whose entries may also come as lines of NDJSON; "" if not.
     """
 
     path: str
@@ -37,6 +39,7 @@ class JsonRoute(Generic[Body]):
     handle: Callable[[Body, Request], Awaitable[dict[str, Any]]]
     status: int = 200
     errors: tuple[tuple[int, str], ...] = ()
+    lines: str = ""
 
     def route(self) -> Route:
         """Return the route."""
@@ -44,12 +47,34 @@ class JsonRoute(Generic[Body]):
         async def endpoint(request: Request) -> Response:
             request.scope["route"] = route  # for log and metrics, as FastAPI does for its own
             raw = await request.body()
-            try:
-                body = self.body.model_validate_json(raw)
-            except ValidationError as error:
-                raise not_valid(error, raw) from None
+            as_lines = request.headers.get("content-type", "").startswith(NDJSON)
+            body = self._of_lines(raw) if self.lines and as_lines else self._of_json(raw)
             content = orjson.dumps(await self.handle(body, request))
             return Response(content, self.status, media_type="application/json")
 
         route = Route(self.path, endpoint, methods=["POST"])
         return route
+
+    def _of_json(self, raw: bytes) -> Body:
+        try:
+            return self.body.model_validate_json(raw)
+        except ValidationError as error:
+            raise not_valid(error, raw) from None
+
+    def _of_lines(self, raw: bytes) -> Body:
+        """Lines are parsed one by one: glued together, a broken one could pass for two."""
+        lines = {n: line for n, line in enumerate(raw.split(b"\n"), start=1) if line.strip()}
+        rows = []
+        unreadable = []
+        for n, line in lines.items():
+            try:
+                rows.append(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                unreadable.append((n, str(error)))
+        if unreadable:
+            raise lines_not_json(unreadable)
+        numbers = list(lines)
+        try:
+            return self.body.model_validate_json(orjson.dumps({self.lines: rows}))
+        except ValidationError as error:
+            raise not_valid_lines(error, numbers) from None

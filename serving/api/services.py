@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from serving.api.metrics import Metrics
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
-from serving.live.state import OnlineState
+from serving.live.online_state import OnlineState
 
 DEFAULT_SURFACE = "default"
 
@@ -38,9 +38,10 @@ class Services:
 
     Attributes:
         bundle: what serves; replaced as a whole, so a request reads it once.
-        state: recent behaviour.
+        state: what users did and saw, and what may be shown.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
+        past_limit_ms: how far behind it.
         metrics: of this process.
         clock_ms: the present moment.
     """
@@ -49,6 +50,7 @@ class Services:
     state: OnlineState
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
+    past_limit_ms: int
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
 

@@ -118,6 +118,7 @@ def host(module: str, folder: Path) -> Iterator[int]:
     data = folder / module
     environ = os.environ | {
         "TIDEGATE__STATE__FOLDER": str(data / "state"),
+        "TIDEGATE__ARCHIVE__LOCATION": str(data / "archive"),
         "TIDEGATE__LOG__FOLDER": str(data / "log"),
         "TIDEGATE__RAY__STATS_PORT": str(stats_port),
         "TIDEGATE__RAY__METRICS_PORT": str(metrics_port),

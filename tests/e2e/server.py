@@ -38,8 +38,8 @@ class Server:
 
     @property
     def state_process_id(self) -> int:
-        """Of the state server, which may have been restarted."""
-        return int((self.folder / "state" / "lock").read_text().split()[1])
+        """Of the state server of events, which may have been restarted."""
+        return int((self.folder / "state" / "log" / "lock").read_text().split()[1])
 
 
 @contextmanager
@@ -66,6 +66,7 @@ def launched(
     folder.mkdir(parents=True, exist_ok=True)
     environ = os.environ | {
         "TIDEGATE__STATE__FOLDER": str(folder / "state"),
+        "TIDEGATE__ARCHIVE__LOCATION": str(folder / "archive"),
         "TIDEGATE__LOG__FOLDER": str(folder / "log"),
     }
     if ray_ports:
