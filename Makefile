@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 SEED ?= 0
 DEMO := var/runs/demo-$(SEED)
 
-.PHONY: help setup demo serve stop train test check format bench clean
+.PHONY: help setup demo serve stop train test lint check format bench clean
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -41,12 +41,13 @@ train: setup  ## DATASET=kuairand DATA=folder: train a bundle into var/runs
 test: setup  ## the whole test suite
 	$(PY) -m pytest
 
-check: setup  ## format, lint, types, dependency rules, tests
+lint: setup  ## format, lint, types, dependency rules
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
-	$(PY) -m pytest
+
+check: lint test  ## everything that must hold before a change lands
 
 format: setup  ## put right what can be put right by itself
 	$(PY) -m ruff format .

@@ -36,6 +36,14 @@ class StateSection(Section):
     write_timeout_ms: int = Field(default=2_000, ge=1)
 
 
+class RecordsSection(Section):
+    """Records: catalogue, users, visibility, keys, audit."""
+
+    url: str | None = None  # postgresql://…; None = SQLite under `folder`
+    folder: Path = Path("var/records")
+    secrets: Path = Path("var/secrets")  # keys of the audit chain and of people's ids
+
+
 class LogSection(Section):
     """Access log: JSON lines without user ids, one file per process, the older one kept."""
 
@@ -69,6 +77,7 @@ class ServingConfig(Section):
     http: HttpSection = HttpSection()
     state: StateSection = StateSection()
     archive: ArchiveSection = ArchiveSection()
+    records: RecordsSection = RecordsSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
     bundles: Path = Path("var/bundles")

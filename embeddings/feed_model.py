@@ -191,7 +191,10 @@ def _verify_item_tower(model: FeedModel, folder: Path) -> None:
     tables = {HISTORY_VECTORS: model.history_table, RETRIEVAL_VECTORS: model.retrieval_vectors}
     for (name, table), vectors in zip(tables.items(), found, strict=True):
         if (off := _difference(vectors, table[rows])) > TOLERANCE:
-            raise BundleError(f"{folder}: {ITEM_TOWER} and {name} disagree by {off:.2g}")
+            raise BundleError(
+                f"{folder}: {ITEM_TOWER} and {name} disagree by {off:.2g}: one is of another "
+                "bundle, or item features are computed otherwise since it was built; build it anew"
+            )
 
 
 def _verify_scores(

@@ -24,6 +24,7 @@ def export(
     outputs: Sequence[str],
     path: Path,
     checks: Sequence[Mapping[str, Tensor]],
+    lengths: Sequence[str] = (),
 ) -> float:
     """Write `module` to ONNX with a dynamic first dimension and compare both.
 
@@ -33,6 +34,7 @@ def export(
         outputs: names of what it returns.
         path: of the ONNX file.
         checks: further inputs, of other batch sizes, to compare on.
+        lengths: inputs whose second dimension is dynamic too.
 
     Returns:
         The largest difference seen, relative to the largest output.
@@ -50,7 +52,10 @@ def export(
             output_names=list(outputs),
             opset_version=OPSET,
             dynamo=True,
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
+            dynamic_shapes=tuple(
+                {0: batch} | ({1: torch.export.Dim(f"{name}_length")} if name in lengths else {})
+                for name in inputs
+            ),
             verbose=False,
         )
     if program is None:

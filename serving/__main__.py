@@ -25,6 +25,8 @@ from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.listeners import reachable_listeners
 from serving.live.supervisor import Fsync, StateServer, StateServerError
 from serving.ray_environment import ray_environment
+from serving.records.errors import RecordsError
+from serving.stores import migrate
 
 log = logging.getLogger("tidegate.launcher")
 
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         launch(parsed(arguments))
     except KeyboardInterrupt:
         log.info("stopped")
-    except (ConfigError, BundleError, StartError, StateServerError) as error:
+    except (ConfigError, BundleError, RecordsError, StartError, StateServerError) as error:
         log.error("cannot start: %s", error)
         return 1
     return 0
@@ -64,6 +66,7 @@ def launch(options: argparse.Namespace) -> None:
     """Check everything that can be checked, then serve until a signal."""
     settings = with_options(read_settings(options.config), options)
     check_bundle(settings)
+    migrate(settings.serving.records)
     http = settings.serving.http
     with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
         if options.host == "uvicorn":

@@ -21,6 +21,7 @@ from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState
+from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
 
@@ -75,6 +76,7 @@ def build(
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
         state=state,
+        stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
@@ -154,11 +156,18 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
     archive = serving.archive.model_copy(
         update={"location": absolute_location(serving.archive.location)}
     )
+    records = serving.records.model_copy(
+        update={
+            "folder": serving.records.folder.resolve(),
+            "secrets": serving.records.secrets.resolve(),
+        }
+    )
     log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
     return serving.model_copy(
         update={
             "state": state,
             "archive": archive,
+            "records": records,
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),

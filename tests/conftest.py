@@ -1,13 +1,16 @@
 """What many tests share: one small published bundle, one state server, settings over both."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from configs.schema import RecordsSection
 from models.bundle import publish
 from serving.app import Settings, read_settings
 from serving.live.supervisor import StateServer
+from serving.stores import migrate
 from tests.feed_bundles import make_feed_bundle
 
 SERVING_CONFIG = Path(__file__).parents[1] / "configs" / "serving.yaml"
@@ -22,8 +25,16 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "published"
 
 
+@pytest.fixture(scope="session")
+def migrated_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty SQLite file at the newest schema, to be copied."""
+    root = tmp_path_factory.mktemp("migrated")
+    migrate(RecordsSection(folder=root / "records", secrets=root / "secrets"))
+    return root / "records"
+
+
 @pytest.fixture
-def settings(bundles: Path, tmp_path: Path) -> Settings:
+def settings(bundles: Path, migrated_records: Path, tmp_path: Path) -> Settings:
     """The repository's configuration over the session's bundle; data and logs of this test."""
     environ = {
         "TIDEGATE__BUNDLES": str(bundles),
@@ -31,7 +42,10 @@ def settings(bundles: Path, tmp_path: Path) -> Settings:
         "TIDEGATE__STATE__FOLDER": str(tmp_path / "state"),
         "TIDEGATE__ARCHIVE__LOCATION": str(tmp_path / "archive"),
         "TIDEGATE__LOG__FOLDER": str(tmp_path / "log"),
+        "TIDEGATE__RECORDS__FOLDER": str(tmp_path / "records"),
+        "TIDEGATE__RECORDS__SECRETS": str(tmp_path / "secrets"),
     }
+    shutil.copytree(migrated_records, tmp_path / "records")
     return read_settings(SERVING_CONFIG, environ)
 
 

@@ -35,6 +35,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await services.state.close()
+        services.stores.close()
         if lines is not None:
             lines.close()
 

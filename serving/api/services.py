@@ -8,6 +8,7 @@ from serving.api.metrics import Metrics
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.online_state import OnlineState
+from serving.records.contracts import Stores
 
 DEFAULT_SURFACE = "default"
 
@@ -39,6 +40,7 @@ class Services:
     Attributes:
         bundle: what serves; replaced as a whole, so a request reads it once.
         state: what users did and saw, and what may be shown.
+        stores: the records; closed with the app.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
@@ -48,6 +50,7 @@ class Services:
 
     bundle: ServedBundle
     state: OnlineState
+    stores: Stores
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
     past_limit_ms: int

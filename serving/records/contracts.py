@@ -1,6 +1,6 @@
 """What the records promise to the rest of the server; no database is named here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -250,3 +250,20 @@ class AuditTrail(Protocol):
 
     def newest_head(self) -> Head | None:
         """The newest row's place and code."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """All records of one database.
+
+    Attributes:
+        close: finishes what is queued and lets go of the database.
+    """
+
+    catalogue: Catalogue
+    visibility: Visibility
+    users: Users
+    keys: Keys
+    bundles: Bundles
+    trail: AuditTrail
+    close: Callable[[], None]

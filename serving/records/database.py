@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -100,6 +100,10 @@ class Records:
             RecordsError: what the change refuses; nothing was stored.
         """
         return self.submit(actor, change, *args, **kwargs).result()
+
+    def named_faults(self) -> AbstractContextManager[None]:
+        """Within it, what the driver raises comes out as a `RecordsError`."""
+        return _named_faults(self.engine)
 
     def vacuum(self) -> None:
         """Leave nothing of deleted rows in SQLite's files; PostgreSQL's autovacuum does its own."""

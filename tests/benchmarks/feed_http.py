@@ -120,6 +120,8 @@ def host(module: str, folder: Path) -> Iterator[int]:
         "TIDEGATE__STATE__FOLDER": str(data / "state"),
         "TIDEGATE__ARCHIVE__LOCATION": str(data / "archive"),
         "TIDEGATE__LOG__FOLDER": str(data / "log"),
+        "TIDEGATE__RECORDS__FOLDER": str(data / "records"),
+        "TIDEGATE__RECORDS__SECRETS": str(data / "secrets"),
         "TIDEGATE__RAY__STATS_PORT": str(stats_port),
         "TIDEGATE__RAY__METRICS_PORT": str(metrics_port),
     }

@@ -8,7 +8,7 @@ from configs.schema import Section
 
 
 class Server(Section):
-    port: int = Field(8000, ge=1, le=65535)
+    port: int = Field(default=8000, ge=1, le=65535)
     hosts: tuple[str, ...] = ("127.0.0.1",)
 
 
@@ -43,7 +43,7 @@ def test_variables_of_other_sections_are_left_alone(file: Path) -> None:
 def test_settings_are_frozen(file: Path) -> None:
     settings = load(file, Settings, {})
     with pytest.raises(ValidationError, match="frozen"):
-        settings.name = "other"  # type: ignore[misc]
+        settings.name = "other"
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ def launched(
         "TIDEGATE__STATE__FOLDER": str(folder / "state"),
         "TIDEGATE__ARCHIVE__LOCATION": str(folder / "archive"),
         "TIDEGATE__LOG__FOLDER": str(folder / "log"),
+        "TIDEGATE__RECORDS__FOLDER": str(folder / "records"),
+        "TIDEGATE__RECORDS__SECRETS": str(folder / "secrets"),
     }
     if ray_ports:
         names = ("TIDEGATE__RAY__STATS_PORT", "TIDEGATE__RAY__METRICS_PORT")

@@ -23,6 +23,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     monkeypatch.setenv("TIDEGATE__STATE__FOLDER", str(tmp_path / "state"))
     monkeypatch.setenv("TIDEGATE__ARCHIVE__LOCATION", str(tmp_path / "archive"))
     monkeypatch.setenv("TIDEGATE__LOG__FOLDER", str(tmp_path / "log"))
+    monkeypatch.setenv("TIDEGATE__RECORDS__FOLDER", str(tmp_path / "records"))
+    monkeypatch.setenv("TIDEGATE__RECORDS__SECRETS", str(tmp_path / "secrets"))
     monkeypatch.setenv("TIDEGATE__FEEDS", str(SERVING_CONFIG.parent / "feeds"))
     before = signal.getsignal(signal.SIGTERM)
     yield

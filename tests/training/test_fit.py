@@ -19,10 +19,9 @@ from training.log import Log, encode, interaction_matrix
 from training.protocols import Split, unseen_users
 from training.torch_ranking import part_scores, rank_scores
 
-SMALL = {
-    "towers": {"dimensions": 8, "history_length": 20},
-    "fit": {"epochs": 6, "batch_size": 32, "evaluate_every": 2, "learning_rate": 0.05},
-}
+TOWERS = {"dimensions": 8, "history_length": 20}
+FIT = {"epochs": 6, "batch_size": 32, "evaluate_every": 2, "learning_rate": 0.05}
+SMALL: dict[str, dict[str, object]] = {"towers": {**TOWERS}, "fit": {**FIT}}
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +36,8 @@ def log(data: Interactions) -> Log:
 
 @pytest.fixture(scope="module")
 def split(log: Log) -> Split:
-    names = [[str(n) for n in range(count)] for count in (log.user_count, log.item_count)]
-    return unseen_users(log, *names, 1)
+    users, items = ([str(n) for n in range(count)] for count in (log.user_count, log.item_count))
+    return unseen_users(log, users, items, 1)
 
 
 def test_examples_hold_each_item_once_and_the_log_first(log: Log) -> None:
@@ -110,7 +109,7 @@ def test_fitted_towers_know_the_two_tastes(
     config = TwoTowerConfig.model_validate(
         SMALL
         | {"linear": {"kind": linear, "dimensions": 4}}
-        | {"fit": {**SMALL["fit"], "objective": objective}}
+        | {"fit": {**FIT, "objective": objective}}
     )
     seen: list[int] = []
     towers = fit(
@@ -142,9 +141,7 @@ def test_large_catalogues_are_sampled(
     data: Interactions, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.fit.FULL_SOFTMAX_ITEMS", 10)
-    config = TwoTowerConfig.model_validate(
-        SMALL | {"fit": {**SMALL["fit"], "uniform_negatives": 10}}
-    )
+    config = TwoTowerConfig.model_validate(SMALL | {"fit": {**FIT, "uniform_negatives": 10}})
     features = item_features(data.items.to_pylist())
     towers = fit(split.train, features, config, seed=0, epochs=6)
     learned, _ = part_scores(towers, split.valid, 20)

@@ -59,3 +59,4 @@ def served(settings: Settings) -> Iterator[Served]:
     client = Client(app)
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()
+    app.state.services.stores.close()

@@ -70,8 +70,8 @@ def hidden_at(url: str) -> Hide:
         async with Redis.from_url(url) as client:
             await client.delete(VISIBILITY)
             await client.set(SEQUENCE, 1)
-            if subjects:
-                await client.hset(VISIBILITY, mapping=dict(encoded(subjects)))
+            for subject, rows in encoded(subjects).items():
+                await client.hset(VISIBILITY, subject, rows)
 
     return hidden
 

@@ -1,0 +1,37 @@
+"""Schema of ``configs/classifier.yaml``: the text classifier's recipe."""
+
+from pydantic import Field
+
+from configs.schema import Section
+
+
+class ClassifierData(Section):
+    """How much of each source; see the YAML."""
+
+    contrast_rows: int = Field(ge=0)
+    review_rows: int = Field(ge=0)
+    headline_rows: int = Field(ge=0)
+    evaded_share: float = Field(ge=0, le=1)
+    evaded_words: float = Field(ge=0, le=1)
+
+
+class ClassifierFit(Section):
+    """Size of the model and steps of its training."""
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    wide_learning_rate: float = Field(gt=0)
+    feature_dropout: float = Field(ge=0, lt=1)
+    word_dropout: float = Field(ge=0, lt=1)
+    width: int = Field(ge=1)
+    filters: int = Field(ge=1)
+
+
+class ClassifierRecipe(Section):
+    """Everything that decides what a training run makes of its data."""
+
+    seed: int
+    labels: tuple[str, ...] = Field(min_length=1)
+    data: ClassifierData
+    fit: ClassifierFit

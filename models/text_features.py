@@ -1,0 +1,86 @@
+"""Text as integer arrays: one implementation for training and for serving. NumPy only.
+
+Two views. A bag of hashed features: characters and words of the canonical text, their pairs,
+letter triples (for words that are masked or misspelt), and pairs of syllables, which see what is
+written by sound. And the sequence of words, an ideograph being one, in which order is kept.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Rows
+from models.canonical import read, spoken
+
+FEATURE_BUCKETS = 1 << 17
+WORD_BUCKETS = 1 << 15
+MOST_WORDS = 160  # of one text; longer ones are scored in windows
+_MOST_CHARACTERS = 600
+_WORD = re.compile(r"[a-z0-9*']+|[\u3400-\u4dbf\u4e00-\u9fff]|[^\s\w]")
+_QUOTED = re.compile('["“”「『《][^"“”「」『』》]{1,120}["“”」』》]')
+
+
+@dataclass(frozen=True)
+class TextArrays:
+    """B texts; 0 is padding.
+
+    Attributes:
+        features: [B, F] in [0, FEATURE_BUCKETS), each bucket at most once a row.
+        words: [B, W] in [0, WORD_BUCKETS), in reading order, W <= MOST_WORDS.
+    """
+
+    features: Rows
+    words: Rows
+
+
+def text_arrays(texts: Sequence[str]) -> TextArrays:
+    """Arrays of texts.
+
+    Raises:
+        TextError: as `models.canonical.read`.
+    """
+    pairs = [text_tokens(text) for text in texts]
+    return TextArrays(padded([pair[0] for pair in pairs]), padded([pair[1] for pair in pairs]))
+
+
+def text_tokens(text: str) -> tuple[list[int], list[int]]:
+    """Feature buckets and word buckets of one text.
+
+    Raises:
+        TextError: as `models.canonical.read`.
+    """
+    reading = read(text[:_MOST_CHARACTERS])
+    plain = (reading.leet or reading.canonical).text
+    words = _WORD.findall(plain)
+    features = {_bucket(name, FEATURE_BUCKETS) for name in _features(plain, words)}
+    return sorted(features), [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]]
+
+
+def padded(rows: Sequence[Sequence[int] | NDArray[np.int32]]) -> Rows:
+    """[B, longest row, at least 1] with 0 behind each row."""
+    batch = np.zeros((len(rows), max([1, *map(len, rows)])), np.int64)
+    for b, row in enumerate(rows):
+        batch[b, : len(row)] = row
+    return batch
+
+
+def _bucket(name: str, buckets: int) -> int:
+    return 1 + crc32(name.encode("utf-8", "surrogatepass")) % (buckets - 1)
+
+
+def _features(plain: str, words: list[str]) -> Iterator[str]:
+    yield from (f"w {word}" for word in words)
+    yield from (f"b {first} {second}" for first, second in itertools.pairwise(words))
+    for quoted in _QUOTED.findall(plain):
+        yield from ("q", *(f"q {word}" for word in _WORD.findall(quoted)))
+    for word in words:
+        if len(word) > 2:
+            edged = f"<{word}>"
+            yield from (edged[i : i + 3] for i in range(len(edged) - 2))
+    syllables = spoken(plain)
+    yield from (f"p {first} {second}" for first, second in itertools.pairwise(syllables))

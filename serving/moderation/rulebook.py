@@ -1,0 +1,55 @@
+"""The rule packs in force, replaced pack by pack without a restart."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.labels import Labels
+from configs.load import ConfigError
+from configs.rules import load_pack
+from models.canonical import Channels
+from serving.moderation.rules import CompiledPack, Evidence, RuleError, compile_pack, evaluate
+
+
+@dataclass(frozen=True)
+class Reload:
+    """What a reload did.
+
+    Attributes:
+        loaded: "<pack>@<version>" now in force.
+        refused: file name -> why its pack was not taken; the old one stays in force.
+    """
+
+    loaded: tuple[str, ...]
+    refused: dict[str, str]
+
+
+class RuleBook:
+    """All packs of a folder. Readers see one whole set of packs; a reload replaces the set."""
+
+    def __init__(self, folder: Path, labels: Labels) -> None:
+        """Load every pack; raises RuleError where one is refused, as there is no old one."""
+        self._folder = folder
+        self._labels = labels
+        self._packs: dict[str, CompiledPack] = {}
+        first = self.reload()
+        if first.refused:
+            raise RuleError("; ".join(first.refused.values()))
+
+    def reload(self) -> Reload:
+        """Read the folder again: packs that hold replace theirs, packs whose file is gone leave."""
+        packs: dict[str, CompiledPack] = {}
+        refused: dict[str, str] = {}
+        for path in sorted(self._folder.glob("*.yaml")):
+            try:
+                packs[path.name] = compile_pack(load_pack(path, self._labels))
+            except (ConfigError, RuleError) as error:
+                refused[path.name] = str(error)
+                if path.name in self._packs:
+                    packs[path.name] = self._packs[path.name]
+        self._packs = packs
+        return Reload(tuple(f"{p.name}@{p.version}" for p in packs.values()), refused)
+
+    def find(self, reading: Channels, region: str | None = None) -> list[Evidence]:
+        """Findings of all packs, as `rules.evaluate` gives them."""
+        packs = self._packs
+        return [found for pack in packs.values() for found in evaluate(pack, reading, region)]

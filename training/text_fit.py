@@ -1,0 +1,146 @@
+"""Fitting the text classifier: batches of like length, masked loss, Platt calibration."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import Tensor
+
+from configs.classifier import ClassifierFit
+from models.arrays import Vectors
+from models.classifier import TextClassifier, masked_bce
+from models.text_features import FEATURE_BUCKETS, padded, text_tokens
+
+_SCORED_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """N texts as ragged rows of feature and word buckets."""
+
+    features: list[NDArray[np.int32]]
+    words: list[NDArray[np.int32]]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Features [B, F] and words [B, W] of some rows, padded."""
+        return (
+            torch.from_numpy(padded([self.features[row] for row in rows])),
+            torch.from_numpy(padded([self.words[row] for row in rows])),
+        )
+
+
+def tokenised(texts: Sequence[str]) -> Tokens:
+    """All texts as buckets."""
+    pairs = [text_tokens(text) for text in texts]
+    return Tokens(
+        [np.array(features, np.int32) for features, _ in pairs],
+        [np.array(words, np.int32) for _, words in pairs],
+    )
+
+
+def rarity(tokens: Tokens) -> Tensor:
+    """[FEATURE_BUCKETS] smoothed inverse document frequency; 0 where a feature is met once."""
+    rows = np.zeros(FEATURE_BUCKETS)
+    for features in tokens.features:
+        rows[features] += 1
+    weights = np.log((1 + len(tokens)) / (1 + rows)) + 1
+    weights[rows < 2] = 0
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def fit(tokens: Tokens, targets: Vectors, settings: ClassifierFit, seed: int) -> TextClassifier:
+    """A trained, uncalibrated classifier.
+
+    Args:
+        tokens: of N texts.
+        targets: [N, K] of 1, 0 and NaN where unknown.
+        settings: of the recipe.
+        seed: of initial weights and of the order of batches.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = TextClassifier(targets.shape[1], settings.width, settings.filters)
+    model.rarity.copy_(rarity(tokens))
+    rest = [value for name, value in model.named_parameters() if name != "wide.weight"]
+    optimiser = torch.optim.Adam(
+        [
+            {"params": [model.wide.weight], "lr": settings.wide_learning_rate},
+            {"params": rest, "lr": settings.learning_rate},
+        ]
+    )
+    steps = settings.epochs * -(-len(tokens) // settings.batch)
+    slower = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: max(0.02, 1 - step / steps))
+    for epoch in range(settings.epochs):
+        model.train()
+        losses = []
+        for rows in like_lengths(tokens, settings.batch, rng):
+            features, words = tokens.batch(rows)
+            features = features * (torch.rand(features.shape) >= settings.feature_dropout)
+            words = words * (torch.rand(words.shape) >= settings.word_dropout)
+            loss = masked_bce(model.logits(features, words), torch.from_numpy(targets[rows]))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            slower.step()
+            losses.append(loss.item())
+        print(f"epoch {epoch}: loss {np.mean(losses):.4f}", file=sys.stderr, flush=True)
+    return model.eval()
+
+
+def like_lengths(
+    tokens: Tokens, batch: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Rows in batches of about one length each, in random order, so that little is padding."""
+    lengths = np.array([len(words) for words in tokens.words])
+    order = np.argsort(lengths + 10 * rng.random(len(lengths)))
+    firsts = np.arange(0, len(order), batch)
+    for first in rng.permutation(firsts):
+        yield order[first : first + batch]
+
+
+def logits_of(model: TextClassifier, tokens: Tokens) -> Vectors:
+    """[N, K] uncalibrated logits."""
+    order = np.argsort([len(words) for words in tokens.words])
+    logits = np.zeros((len(tokens), model.scale.shape[0]), np.float32)
+    with torch.no_grad():
+        for first in range(0, len(order), _SCORED_AT_ONCE):
+            rows = order[first : first + _SCORED_AT_ONCE]
+            logits[rows] = model.logits(*tokens.batch(rows)).numpy()
+    return logits
+
+
+def calibrate(model: TextClassifier, logits: Vectors, targets: Vectors) -> None:
+    """Set each label's scale and shift by Platt's method (1999), his smoothed targets included.
+
+    Args:
+        model: receives them.
+        logits: [N, K] of rows that training has not seen.
+        targets: [N, K] of 1, 0 and NaN where unknown.
+    """
+    for k in range(targets.shape[1]):
+        known = ~np.isnan(targets[:, k])
+        if known.any() and 0 < targets[known, k].mean() < 1:
+            scale, shift = platt(logits[known, k], targets[known, k])
+            model.scale[k], model.shift[k] = scale, shift
+
+
+def platt(logits: Vectors, targets: Vectors) -> tuple[float, float]:
+    """Scale and shift that make sigmoid(scale * logit + shift) the likeliest probability."""
+    positives = float(targets.sum())
+    negatives = len(targets) - positives
+    aims = np.where(targets > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    x = logits.astype(np.float64)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        z = parameters[0] * x + parameters[1]
+        return float(np.mean(np.logaddexp(0, z) - aims * z))
+
+    scale, shift = minimize(loss, np.array([1.0, 0.0]), method="BFGS").x
+    return float(scale), float(shift)
