@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
+from redis.asyncio import Redis
 
 from configs.load import ConfigError, load
 from configs.schema import FeedConfig, ServingConfig, StateSection
@@ -16,9 +17,11 @@ from models.bundle import current
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.bundles.redis_board import RedisBoard
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
+from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState
 from serving.stores import open_stores
@@ -80,10 +83,28 @@ def build(
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
+        media=serving.media.folder,
+        media_limit_bytes=serving.media.limit_bytes,
+        publish=serving.catalogue.publish,
     )
-    services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
+    services.metrics.bundle.labels(services.bundle.version).set(1)
+    if serving.state.url is not None:
+        follow_bundles(services, serving, serving.state.url)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
+    """Let the process change its bundle when the pointer does."""
+    timeout_s = serving.state.write_timeout_ms / 1000
+    client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    rules = services.rules(None)
+    connect(
+        services,
+        RedisBoard(client, KIND),
+        lambda folder: load_bundle(folder, rules),
+        SwapLimits(serving.bundles, serving.swap.staging_limit_s),
+    )
 
 
 def open_state(section: StateSection) -> OnlineState:
@@ -111,10 +132,11 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     Raises:
         BundleError: a file is damaged or the parts disagree; names the file.
     """
-    engine = engine_of(load_feed_model(folder))
-    question = golden_question(engine.model.vocabulary)
+    model = load_feed_model(folder)
+    engine = engine_of(model)
+    question = golden_question(model.vocabulary)
     page = engine.feed(question, rules)
-    return ServedBundle(engine, question, tuple(item.item_id for item in page.items))
+    return ServedBundle(model, engine, question, tuple(item.item_id for item in page.items))
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
@@ -162,12 +184,14 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "secrets": serving.records.secrets.resolve(),
         }
     )
+    media = serving.media.model_copy(update={"folder": serving.media.folder.resolve()})
     log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
     return serving.model_copy(
         update={
             "state": state,
             "archive": archive,
             "records": records,
+            "media": media,
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
