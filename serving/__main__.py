@@ -1,6 +1,6 @@
-"""The launcher: ``python -m serving`` starts the state server and the app on its host.
+"""The launcher: ``python -m serving`` starts state servers, archiver and the app on its host.
 
-It ends with SIGINT or SIGTERM: what has begun is finished, then the state server stops.
+It ends with SIGINT or SIGTERM: what has begun is finished, then archiver and state stop.
 """
 
 import argparse
@@ -10,22 +10,35 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+<<<<<<< HEAD
 from contextlib import closing, contextmanager
 from ipaddress import ip_address
+=======
+from contextlib import ExitStack, closing, contextmanager
+>>>>>>> main
 from pathlib import Path
 from types import FrameType
 
 from configs.load import ConfigError
+<<<<<<< HEAD
 from configs.schema import AccessSection, ServingConfig
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
 from serving.api.services import DEFAULT_SURFACE
 from serving.app import Settings, load_bundle, read_settings
 from serving.commands import add_commands, demo_key, run_command
+=======
+from configs.schema import ArchiveSection, ServingConfig, StateSection
+from embeddings.feed_model import KIND
+from models.bundle import CURRENT, BundleError, current
+from serving.api.services import DEFAULT_SURFACE
+from serving.app import Settings, load_bundle, open_state, read_settings
+from serving.archive.process import ArchiverProcess
+>>>>>>> main
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
-from serving.live.supervisor import StateServer, StateServerError
+from serving.live.supervisor import Fsync, StateServer, StateServerError
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
 from serving.stores import migrate, open_stores
@@ -148,20 +161,41 @@ def prepare_records(serving: ServingConfig, demo: bool) -> None:
 
 @contextmanager
 def running_state(settings: Settings) -> Iterator[Settings]:
-    """Run the embedded state server, unless a url names another; yield settings with its url."""
-    section = settings.serving.state
-    if section.url is not None:
-        yield settings
-        return
-    server = StateServer(section.folder, section.port)
-    server.start()
-    log.info("state server on %s, data in %s", server.url, section.folder)
-    try:
-        state = section.model_copy(update={"url": server.url})
-        serving = settings.serving.model_copy(update={"state": state})
+    """Run the embedded state servers, unless a url names others, and the archiver of both.
+
+    Yields:
+        settings with their urls.
+    """
+    with ExitStack() as stack:
+        section = settings.serving.state
+        if section.url is None:
+            urls = {"url": started_state(stack, section.folder / "log", section.port)}
+            urls["live_url"] = started_state(
+                stack, section.folder / "live", section.live_port, "everysec"
+            )
+            section = section.model_copy(update=urls)
+        open_state(section)  # refuses a wrong url here, where it can still be read
+        start_archiver(stack, section, settings.serving.archive)
+        serving = settings.serving.model_copy(update={"state": section})
         yield Settings(serving, settings.surfaces)
-    finally:
-        server.stop()
+
+
+def started_state(stack: ExitStack, folder: Path, port: int, fsync: Fsync = "always") -> str:
+    """Start a state server that ends with the stack; return its url."""
+    server = StateServer(folder, port, fsync)
+    server.start()
+    stack.callback(server.stop)
+    log.info("state server on %s, data in %s", server.url, folder)
+    return server.url
+
+
+def start_archiver(stack: ExitStack, state: StateSection, archive: ArchiveSection) -> None:
+    """Start the archiver of every stream; it ends with the stack."""
+    urls = [url for url in dict.fromkeys((state.url, state.live_url)) if url is not None]
+    archiver = ArchiverProcess(urls, archive.location, archive.interval_s)
+    archiver.start()
+    stack.callback(archiver.stop)
+    log.info("archive in %s", archive.location)
 
 
 @contextmanager
