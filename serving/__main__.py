@@ -10,31 +10,19 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-<<<<<<< HEAD
-from contextlib import closing, contextmanager
-from ipaddress import ip_address
-=======
 from contextlib import ExitStack, closing, contextmanager
->>>>>>> main
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
 from configs.load import ConfigError
-<<<<<<< HEAD
-from configs.schema import AccessSection, ServingConfig
-from embeddings.feed_model import KIND
-from models.bundle import CURRENT, BundleError, current
-from serving.api.services import DEFAULT_SURFACE
-from serving.app import Settings, load_bundle, read_settings
-from serving.commands import add_commands, demo_key, run_command
-=======
-from configs.schema import ArchiveSection, ServingConfig, StateSection
+from configs.schema import AccessSection, ArchiveSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
 from serving.api.services import DEFAULT_SURFACE
 from serving.app import Settings, load_bundle, open_state, read_settings
 from serving.archive.process import ArchiverProcess
->>>>>>> main
+from serving.commands import add_commands, demo_key, run_command
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
