@@ -1,5 +1,6 @@
 """What the feed core needs from a model and what the host tells it about a request."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -56,6 +57,14 @@ class Behaviour(NamedTuple):
     watch_ms: float | None = None
 
 
+class DeadlineError(Exception):
+    """The caller no longer waits; `stage` is the last that was done."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the deadline passed during {stage}")
+        self.stage = stage
+
+
 @dataclass(frozen=True)
 class FeedRequest:
     """One request with everything its host knows about the user.
@@ -68,6 +77,7 @@ class FeedRequest:
         excluded: ids that the caller does not want.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
+        deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
     """
 
     k: int
@@ -77,6 +87,7 @@ class FeedRequest:
     excluded: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     explain: bool = False
+    deadline_s: float = math.inf
 
 
 @dataclass(frozen=True)
