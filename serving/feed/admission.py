@@ -87,9 +87,7 @@ def smoothed(mean_s: float, newest_s: float) -> float:
     return newest_s if mean_s == 0.0 else mean_s + SMOOTHING * (newest_s - mean_s)
 
 
-def lessened(
-    request: FeedRequest, rules: FeedRules, step: Effort
-) -> tuple[FeedRequest, FeedRules]:
+def lessened(request: FeedRequest, rules: FeedRules, step: Effort) -> tuple[FeedRequest, FeedRules]:
     """The same request as less work; what the user did stays hidden from the page."""
     if step is Effort.FULL:
         return request, rules
