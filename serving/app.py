@@ -20,7 +20,8 @@ from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
 from serving.live.online_state import OnlineState
-from serving.live.redis_state import RedisState
+from serving.live.redis_state import RedisState, state_client
+from serving.live.takedown import VisibilityLink
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -58,6 +59,7 @@ def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Set
 def build(
     settings: Settings,
     state: OnlineState,
+    link: VisibilityLink,
     process: str = "0",
     host_returns_id: bool = False,
 ) -> FastAPI:
@@ -66,6 +68,7 @@ def build(
     Args:
         settings: everything that is configured.
         state: what users did and saw.
+        link: through which visibility reaches this process.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
 
@@ -76,6 +79,7 @@ def build(
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
         state=state,
+        link=link,
         stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
@@ -103,6 +107,13 @@ def open_state(section: StateSection) -> OnlineState:
         )
     except ValueError as error:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
+
+
+def open_link(section: StateSection) -> VisibilityLink:
+    """Return the way of visibility through the state; it connects at need."""
+    url = section.live_url or section.url
+    assert url is not None  # noqa: S101 - `open_state` has refused it
+    return VisibilityLink(state_client(url, section.write_timeout_ms / 1000))
 
 
 def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:

@@ -66,6 +66,7 @@ class FeedRequest:
         recent: what the user did, in any order.
         seen: ids of items that were shown to the user.
         excluded: ids that the caller does not want.
+        hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
     """
@@ -75,6 +76,7 @@ class FeedRequest:
     recent: tuple[Behaviour, ...] = ()
     seen: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False
 
