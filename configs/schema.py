@@ -44,6 +44,20 @@ class RecordsSection(Section):
     secrets: Path = Path("var/secrets")  # keys of the audit chain and of people's ids
 
 
+class MediaSection(Section):
+    """Uploaded files, named by the sha256 of their bytes."""
+
+    folder: Path = Path("var/media")
+    limit_bytes: int = Field(default=32 << 20, ge=1_024)  # of one file
+
+
+class CatalogueSection(Section):
+    """How items enter the feed."""
+
+    publish: Literal["before_check", "after_check"] = "before_check"  # no check runs yet
+    poll_ms: int = Field(default=250, ge=10)  # how often a replica asks for changes
+
+
 class LogSection(Section):
     """Access log: JSON lines without user ids, one file per process, the older one kept."""
 
@@ -71,6 +85,12 @@ class RaySection(Section):
     replica_first_port: int = Field(default=30_000, ge=1_024, le=64_535)  # and the 1,000 above
 
 
+class SwapSection(Section):
+    """Hot swap of bundles."""
+
+    staging_limit_s: float = Field(default=120, gt=0)  # of all replicas; then nothing is activated
+
+
 class ServingConfig(Section):
     """``configs/serving.yaml``."""
 
@@ -78,8 +98,11 @@ class ServingConfig(Section):
     state: StateSection = StateSection()
     archive: ArchiveSection = ArchiveSection()
     records: RecordsSection = RecordsSection()
+    media: MediaSection = MediaSection()
+    catalogue: CatalogueSection = CatalogueSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
+    swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
 

@@ -10,23 +10,24 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
 from configs.load import ConfigError
-from configs.schema import ArchiveSection, StateSection
+from configs.schema import ArchiveSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
 from serving.api.services import DEFAULT_SURFACE
 from serving.app import Settings, load_bundle, open_state, read_settings
 from serving.archive.process import ArchiverProcess
 from serving.host_uvicorn import serve as serve_with_uvicorn
+from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
 from serving.live.supervisor import Fsync, StateServer, StateServerError
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
-from serving.stores import migrate
+from serving.stores import migrate, open_stores
 
 log = logging.getLogger("tidegate.launcher")
 
@@ -66,7 +67,7 @@ def launch(options: argparse.Namespace) -> None:
     """Check everything that can be checked, then serve until a signal."""
     settings = with_options(read_settings(options.config), options)
     check_bundle(settings)
-    migrate(settings.serving.records)
+    prepare_records(settings.serving)
     http = settings.serving.http
     with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
         if options.host == "uvicorn":
@@ -104,6 +105,18 @@ def check_bundle(settings: Settings) -> None:
     bundle = load_bundle(current(root, KIND), settings.surfaces[DEFAULT_SURFACE])
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
+
+
+def prepare_records(serving: ServingConfig) -> None:
+    """Bring the records up to date, before any replica opens them.
+
+    Raises:
+        ConfigError: the url is of no known kind, or a secret is too short or open to others.
+        RecordsError: the database cannot be reached or read.
+    """
+    migrate(serving.records)
+    with closing(open_stores(serving.records)) as stores:
+        adopt_published(stores, serving.bundles)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
+from redis.asyncio import Redis
 
 from configs.load import ConfigError, load
 from configs.schema import FeedConfig, ServingConfig, StateSection
@@ -16,11 +17,14 @@ from models.bundle import current
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.bundles.redis_board import RedisBoard
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
+from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
+from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.stores import open_stores
 
@@ -59,7 +63,6 @@ def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Set
 def build(
     settings: Settings,
     state: OnlineState,
-    link: VisibilityLink,
     process: str = "0",
     host_returns_id: bool = False,
 ) -> FastAPI:
@@ -68,7 +71,6 @@ def build(
     Args:
         settings: everything that is configured.
         state: what users did and saw.
-        link: through which visibility reaches this process.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
 
@@ -79,15 +81,46 @@ def build(
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
         state=state,
-        link=link,
         stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
+        media=serving.media.folder,
+        media_limit_bytes=serving.media.limit_bytes,
+        publish=serving.catalogue.publish,
     )
-    services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
+    services.metrics.bundle.labels(services.bundle.version).set(1)
+    if serving.state.url is not None:
+        follow_bundles(services, serving, serving.state.url)
+        follow_visibility(services, serving.state)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
+    """Let the process change its bundle when the pointer does."""
+    timeout_s = serving.state.write_timeout_ms / 1000
+    client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    rules = services.rules(None)
+    connect(
+        services,
+        RedisBoard(client, KIND),
+        lambda folder: load_bundle(folder, rules),
+        SwapLimits(serving.bundles, serving.swap.staging_limit_s),
+    )
+
+
+def follow_visibility(services: Services, section: StateSection) -> None:
+    """Keep this process's copy of visibility fresh, and carry changes to all others."""
+    url = section.live_url or section.url
+    assert url is not None  # noqa: S101 - asked by `build`
+    link = VisibilityLink(state_client(url, section.write_timeout_ms / 1000))
+    visibility = services.stores.visibility
+    services.link = link
+    services.background += [
+        lambda: hold_lease(link, visibility, services.mirror),
+        lambda: carry_changes(link, visibility),
+    ]
 
 
 def open_state(section: StateSection) -> OnlineState:
@@ -109,23 +142,17 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
 
 
-def open_link(section: StateSection) -> VisibilityLink:
-    """Return the way of visibility through the state; it connects at need."""
-    url = section.live_url or section.url
-    assert url is not None  # noqa: S101 - `open_state` has refused it
-    return VisibilityLink(state_client(url, section.write_timeout_ms / 1000))
-
-
 def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     """Load a feed bundle and ask it the question that the readiness probe will repeat.
 
     Raises:
         BundleError: a file is damaged or the parts disagree; names the file.
     """
-    engine = engine_of(load_feed_model(folder))
-    question = golden_question(engine.model.vocabulary)
+    model = load_feed_model(folder)
+    engine = engine_of(model)
+    question = golden_question(model.vocabulary)
     page = engine.feed(question, rules)
-    return ServedBundle(engine, question, tuple(item.item_id for item in page.items))
+    return ServedBundle(model, engine, question, tuple(item.item_id for item in page.items))
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
@@ -173,12 +200,14 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "secrets": serving.records.secrets.resolve(),
         }
     )
+    media = serving.media.model_copy(update={"folder": serving.media.folder.resolve()})
     log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
     return serving.model_copy(
         update={
             "state": state,
             "archive": archive,
             "records": records,
+            "media": media,
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),

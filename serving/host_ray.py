@@ -12,7 +12,7 @@ from ray import serve
 
 from serving.api.probes import answers_well
 from serving.api.services import DEFAULT_SURFACE, Services
-from serving.app import Settings, build, open_link, open_state
+from serving.app import Settings, build, open_state
 
 KEEP_ALIVE_S = 600  # longer than HAProxy keeps idle connections, so that it closes them first
 
@@ -27,9 +27,8 @@ class FeedReplica:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the app here: it holds sessions and sockets that cannot be sent."""
         rank = serve.get_replica_context().rank.rank
-        section = self._settings.serving.state
-        state, link = open_state(section), open_link(section)
-        app = build(self._settings, state, link, process=str(rank), host_returns_id=True)
+        state = open_state(self._settings.serving.state)
+        app = build(self._settings, state, process=str(rank), host_returns_id=True)
         self._services: Services = app.state.services
         return app
 

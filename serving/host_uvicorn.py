@@ -5,7 +5,7 @@ import socket
 
 import uvicorn
 
-from serving.app import Settings, build, open_link, open_state
+from serving.app import Settings, build, open_state
 
 log = logging.getLogger("tidegate.launcher")
 
@@ -14,9 +14,7 @@ DRAIN_LIMIT_S = 10
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM, then finish what has begun."""
-    app = build(
-        settings, open_state(settings.serving.state), open_link(settings.serving.state)
-    )
+    app = build(settings, open_state(settings.serving.state))
     config = uvicorn.Config(
         app,
         loop="uvloop",

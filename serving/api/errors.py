@@ -60,25 +60,21 @@ def not_valid(error: ValidationError, body: bytes) -> ApiError:
     faults = error.errors(include_url=False)
     if faults[0]["type"] == "json_invalid":
         return _not_json(str(faults[0]["ctx"]["error"]), body)
-    return _listed([(fault["loc"], fault) for fault in faults])
+    return faults_listed([(fault["loc"], fault) for fault in faults])
 
 
-def not_valid_lines(error: ValidationError, lines: Sequence[int]) -> ApiError:
-    """Return the error of NDJSON whose rows do not fit their model.
-
-    Args:
-        error: of the model whose one list the rows are.
-        lines: number of each row's line, from 1.
-    """
-    faults = error.errors(include_url=False)
-    return _listed([(_line_of(fault["loc"], lines), fault) for fault in faults])
-
-
-def lines_not_json(faults: Sequence[tuple[int, str]]) -> ApiError:
-    """Return the error of NDJSON with lines (number from 1, what is wrong) that are not JSON."""
-    details = [Detail(field=f"line {n}", message=what) for n, what in faults[:DETAILS_LISTED]]
-    told = f"line {faults[0][0]} is not JSON: {faults[0][1]}"
-    return ApiError(400, "invalid_json", f"{told} ({len(faults)} such lines)", details)
+def faults_listed(faults: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> ApiError:
+    """Return the error of faults as pydantic tells them, each with its place."""
+    details = [
+        Detail(
+            field=".".join(str(part) for part in place) or "body",
+            value=shown(fault["input"]),
+            message=fault["msg"],
+            limit=_limit(fault.get("ctx") or {}),
+        )
+        for place, fault in faults[:DETAILS_LISTED]
+    ]
+    return invalid(details, len(faults))
 
 
 def invalid(details: Sequence[Detail], count: int | None = None) -> ApiError:
@@ -121,23 +117,6 @@ async def api_error(request: Request, error: Exception) -> Response:
     """Answer an `ApiError`."""
     assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
     return error_response(error)
-
-
-def _listed(faults: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> ApiError:
-    details = [
-        Detail(
-            field=".".join(str(part) for part in place) or "body",
-            value=shown(fault["input"]),
-            message=fault["msg"],
-            limit=_limit(fault.get("ctx") or {}),
-        )
-        for place, fault in faults[:DETAILS_LISTED]
-    ]
-    return invalid(details, len(faults))
-
-
-def _line_of(place: Sequence[Any], lines: Sequence[int]) -> Sequence[Any]:
-    return place if len(place) < 2 else (f"line {lines[place[1]]}", *place[2:])
 
 
 def _not_json(what: str, body: bytes) -> ApiError:

@@ -1,10 +1,14 @@
 """What the routes need; put together in ``serving.app``."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from embeddings.feed_model import FeedModel
 from serving.api.metrics import Metrics
+from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.hidden_rows import HiddenRows
@@ -12,6 +16,7 @@ from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
 from serving.records.contracts import Stores
+from serving.records.status import Publish
 
 DEFAULT_SURFACE = "default"
 
@@ -26,14 +31,25 @@ class ServedBundle:
     """A bundle's engine with a question whose answer is known.
 
     Attributes:
-        engine: answers from one bundle.
+        model: the bundle's. engine: answers from it.
         question: asked by the readiness probe.
         answer: ids of the items that the engine gave to it when it was loaded.
     """
 
+    model: FeedModel
     engine: FeedEngine
     question: FeedRequest
     answer: tuple[str, ...]
+
+    def item(self, item_id: str) -> dict[str, Any] | None:
+        """Return what the bundle holds of an item, None if it has no such item."""
+        row = self.model.vocabulary.row(item_id)
+        return None if row is None else self.model.items.slice(row, 1).to_pylist()[0]
+
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+        return self.engine.model.version
 
 
 @dataclass
@@ -43,28 +59,39 @@ class Services:
     Attributes:
         bundle: what serves; replaced as a whole, so a request reads it once.
         state: what users did and saw, and what may be shown.
-        link: through which visibility comes here, and takedowns go out; closed with the app.
         stores: the records; closed with the app.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
+        media: folder of uploaded files. media_limit_bytes: of one file.
+        publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        activators: by kind of bundle.
+        background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
+        link: the way of visibility to all replicas; None without a state server.
+        hidden: rows of the bundle by what the mirror hides.
     """
 
     bundle: ServedBundle
     state: OnlineState
-    link: VisibilityLink
     stores: Stores
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
     past_limit_ms: int
+    media: Path
+    media_limit_bytes: int
+    publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    activators: dict[str, Activator] = field(default_factory=dict)
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
+    link: VisibilityLink | None = None
 
     def __post_init__(self) -> None:
+        """Derive what follows from the rest."""
         self.hidden = HiddenRows(self.mirror)
 
     def rules(self, surface: str | None) -> FeedRules:

@@ -1,4 +1,4 @@
-"""What a bundle's items a viewer may not see, as a mask that is made anew when visibility changes."""
+"""Which items of a bundle a viewer may not see: a mask, made anew when visibility changes."""
 
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ from serving.feed.shelf import Shelf
 from serving.live.mirror import VisibilityMirror
 from serving.records.status import creator_subject, item_subject
 
+MASKS_KEPT = 64  # regions are whatever callers say
 ITEM, CREATOR = item_subject(""), creator_subject("")
 
 
@@ -31,17 +32,18 @@ def hidden_mask(
 
 @dataclass
 class HiddenRows:
-    """Masks of one mirror, by region and audience; kept while mirror and bundle stay as they are."""
+    """Masks of one mirror, by region and audience; kept while mirror and bundle stay so."""
 
     mirror: VisibilityMirror
     _masks: dict[tuple[str, str], Mask] = field(default_factory=dict)
-    _made_of: tuple[int | None, int] = (None, 0)
+    _sequence: int | None = None
+    _shelf: Shelf | None = None
 
     def mask(self, names: ItemNames, shelf: Shelf, region: str, audience: str) -> Mask:
         """See `hidden_mask`."""
-        made_of = (self.mirror.sequence, id(shelf))
-        if made_of != self._made_of:
-            self._masks, self._made_of = {}, made_of
+        same = self.mirror.sequence == self._sequence and shelf is self._shelf
+        if not same or len(self._masks) >= MASKS_KEPT:
+            self._masks, self._sequence, self._shelf = {}, self.mirror.sequence, shelf
         if (region, audience) not in self._masks:
             mask = hidden_mask(self.mirror, names, shelf, region, audience)
             self._masks[region, audience] = mask

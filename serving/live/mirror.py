@@ -62,7 +62,6 @@ class VisibilityMirror:
         found = (self._rows.get(subject, ()) for subject in subjects)
         return strictest(*(resolve(rows, region, audience) for rows in found))
 
-
     def hidden(self, region: str, audience: str) -> list[str]:
         """Subjects that a viewer may not see."""
         return [

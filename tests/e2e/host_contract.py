@@ -64,6 +64,18 @@ class HostContract:
         assert len(found) == 2
         assert {(row["event_id"], row["item_id"]) for row in found} == sent
 
+    def test_served_pages_reach_the_archive(self, server: Server) -> None:
+        user = uuid4().hex
+        response = server.http.post("/v1/feed", json={"user_id": user, "k": 3}).json()
+        deadline = time.monotonic() + RECOVERY_LIMIT_S
+        while not (rows := [row for row in server.archived("served") if row["user_id"] == user]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert {row["request_id"] for row in rows} == {response["request_id"]}
+        shown = [(item["item_id"], item["position"] - 1) for item in response["items"]]
+        assert [(row["item_id"], row["position"]) for row in rows] == shown
+        assert {(row["source"], row["propensity"]) for row in rows} == {("popular", 1.0)}
+
     def test_candidates_are_ranked(self, server: Server) -> None:
         body = {"history": [{"item_id": "item-3"}], "candidates": ["item-1", "nowhere"], "k": 5}
         response = server.http.post("/v1/rank", json=body)

@@ -83,6 +83,7 @@ def launched(
         "TIDEGATE__LOG__FOLDER": str(folder / "log"),
         "TIDEGATE__RECORDS__FOLDER": str(folder / "records"),
         "TIDEGATE__RECORDS__SECRETS": str(folder / "secrets"),
+        "TIDEGATE__MEDIA__FOLDER": str(folder / "media"),
     }
     if ray_ports:
         names = ("TIDEGATE__RAY__STATS_PORT", "TIDEGATE__RAY__METRICS_PORT")
