@@ -85,6 +85,12 @@ class RaySection(Section):
     replica_first_port: int = Field(default=30_000, ge=1_024, le=64_535)  # and the 1,000 above
 
 
+class AccessSection(Section):
+    """API keys."""
+
+    required: bool = False  # only on loopback may it stay off
+
+
 class SwapSection(Section):
     """Hot swap of bundles."""
 
@@ -102,6 +108,7 @@ class ServingConfig(Section):
     catalogue: CatalogueSection = CatalogueSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
+    access: AccessSection = AccessSection()
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")

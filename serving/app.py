@@ -17,6 +17,7 @@ from models.bundle import current
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.audit import heads_file, keep_heads
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
@@ -26,6 +27,7 @@ from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
+from serving.records.access import Gate
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -90,8 +92,12 @@ def build(
         publish=serving.catalogue.publish,
     )
     services.metrics.bundle.labels(services.bundle.version).set(1)
+    if serving.access.required:
+        services.gate = Gate(services.stores.keys.find)
+    heads = heads_file(serving.records.secrets)
+    services.background.append(lambda: keep_heads(services.stores.trail, heads))
     if serving.state.url is not None:
-        follow_bundles(services, serving, serving.state.url)
+        follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from serving.api.access import AccessControl
 from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
@@ -17,7 +18,9 @@ from serving.api.openapi import describe
 from serving.api.probes import probe_routes
 from serving.api.request_log import Lines, RequestLog
 from serving.api.services import Services
+from serving.api.takedowns import takedown_routes
 from serving.api.users import user_routes
+from serving.live.replica import first_read
 
 
 def create_app(
@@ -38,6 +41,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(run()) for run in services.background]
+        if services.link is not None:
+            await first_read(services.mirror)
         yield
         for task in tasks:
             task.cancel()
@@ -61,6 +66,7 @@ def create_app(
         *event_routes(services),
         *catalogue_routes(services),
         *user_routes(services),
+        *takedown_routes(services),
     ]
     app.router.routes.extend(route.route() for route in routes)
     app.include_router(probe_routes(services))
@@ -69,6 +75,8 @@ def create_app(
     # The middleware added last stands outermost.
     media = {MEDIA_PATH: services.media_limit_bytes}
     app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes, of_paths=media)
+    if services.gate is not None:
+        app.add_middleware(AccessControl, gate=services.gate, clock_ms=services.clock_ms)
     app.add_middleware(
         RequestLog, lines=lines, metrics=services.metrics, host_returns_id=host_returns_id
     )

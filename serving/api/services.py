@@ -15,6 +15,7 @@ from serving.live.hidden_rows import HiddenRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
+from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
 
@@ -67,6 +68,7 @@ class Services:
         publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        gate: checks API keys; None where none is required.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -85,6 +87,7 @@ class Services:
     publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    gate: Gate | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)

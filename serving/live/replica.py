@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import socket
+import time
 
 from serving.live.mirror import VisibilityMirror
 from serving.live.state import StateUnreachableError
@@ -13,6 +14,7 @@ from serving.records.contracts import Visibility
 from serving.records.errors import RecordsError
 
 CARRY_INTERVAL_S = 1.0
+FIRST_READ_S, POLL_S = 3.0, 0.01
 OUTBOX = "outbox"  # the actor of what nobody asked for again
 
 
@@ -27,6 +29,13 @@ async def hold_lease(
         with contextlib.suppress(StateUnreachableError):  # else its lease ends by itself
             await link.leave(name)
         await link.close()
+
+
+async def first_read(mirror: VisibilityMirror, limit_s: float = FIRST_READ_S) -> None:
+    """Wait until a mirror may be trusted, but not for ever: the state may be away."""
+    deadline = time.monotonic() + limit_s
+    while not mirror.trusted(time.monotonic()) and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_S)
 
 
 async def carry_changes(
