@@ -75,6 +75,7 @@ class FeedRequest:
         recent: what the user did, in any order.
         seen: ids of items that were shown to the user.
         excluded: ids that the caller does not want.
+        hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
         deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
@@ -85,6 +86,7 @@ class FeedRequest:
     recent: tuple[Behaviour, ...] = ()
     seen: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False
     deadline_s: float = math.inf
