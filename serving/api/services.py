@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.feed_model import FeedModel
+from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
@@ -68,6 +69,7 @@ class Services:
         publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
         activators: by kind of bundle.
         background: run from the app's start to its end.
@@ -87,6 +89,7 @@ class Services:
     publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    admission: Admission = field(kw_only=True)
     gate: Gate | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
