@@ -71,6 +71,7 @@ class ServingConfig(Section):
     ray: RaySection = RaySection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    policies: Path = Path("configs/policies")
 
 
 class SourcesSection(Section):

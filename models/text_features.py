@@ -1,8 +1,9 @@
 """Text as integer arrays: one implementation for training and for serving. NumPy only.
 
 Two views. A bag of hashed features: characters and words of the canonical text, their pairs,
-letter triples (for words that are masked or misspelt), and pairs of syllables, which see what is
-written by sound. And the sequence of words, an ideograph being one, in which order is kept.
+triples of ideographs, letter triples (for words that are masked or misspelt), and pairs of
+syllables, which see what is written by sound. And the sequence of words, an ideograph being one, in
+which order is kept.
 """
 
 import itertools
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 from models.arrays import Rows
 from models.canonical import read, spoken
 
-FEATURE_BUCKETS = 1 << 17
+FEATURE_BUCKETS = 1 << 19
 WORD_BUCKETS = 1 << 15
-MOST_WORDS = 160  # of one text; longer ones are scored in windows
-_MOST_CHARACTERS = 600
+MOST_WORDS = 160  # of one text
+WINDOW_CHARACTERS = 600  # of one text; longer ones are scored in windows
 _WORD = re.compile(r"[a-z0-9*']+|[\u3400-\u4dbf\u4e00-\u9fff]|[^\s\w]")
 _QUOTED = re.compile('["“”「『《][^"“”「」『』》]{1,120}["“”」』》]')
 
@@ -54,7 +55,7 @@ def text_tokens(text: str) -> tuple[list[int], list[int]]:
     Raises:
         TextError: as `models.canonical.read`.
     """
-    reading = read(text[:_MOST_CHARACTERS])
+    reading = read(text[:WINDOW_CHARACTERS])
     plain = (reading.leet or reading.canonical).text
     words = _WORD.findall(plain)
     features = {_bucket(name, FEATURE_BUCKETS) for name in _features(plain, words)}
@@ -76,6 +77,11 @@ def _bucket(name: str, buckets: int) -> int:
 def _features(plain: str, words: list[str]) -> Iterator[str]:
     yield from (f"w {word}" for word in words)
     yield from (f"b {first} {second}" for first, second in itertools.pairwise(words))
+    yield from (
+        f"t {first}{second}{third}"
+        for first, second, third in zip(words, words[1:], words[2:], strict=False)
+        if not (first.isascii() and second.isascii() and third.isascii())
+    )
     for quoted in _QUOTED.findall(plain):
         yield from ("q", *(f"q {word}" for word in _WORD.findall(quoted)))
     for word in words:

@@ -21,6 +21,8 @@ from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
 from serving.live.redis_state import RedisState
 from serving.live.state import OnlineState
+from serving.moderation.desk import ModerationDesk
+from serving.moderators import load_moderator
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -73,12 +75,14 @@ def build(
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
+    moderator = load_moderator(serving)
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
         state=state,
         stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
+        moderation=moderator and ModerationDesk(moderator),
     )
     services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
@@ -158,5 +162,6 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "policies": serving.policies.resolve(),
         }
     )

@@ -10,6 +10,7 @@ from serving.api.body_limit import BodyLimit
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.feed import feed_routes
+from serving.api.moderation import moderation_routes
 from serving.api.openapi import describe
 from serving.api.probes import probe_routes
 from serving.api.request_log import Lines, RequestLog
@@ -36,6 +37,8 @@ def create_app(
         yield
         await services.state.close()
         services.stores.close()
+        if services.moderation is not None:
+            services.moderation.close()
         if lines is not None:
             lines.close()
 
@@ -48,7 +51,7 @@ def create_app(
         exception_handlers={HTTPException: http_error, ApiError: api_error},
     )
     app.state.services = services
-    routes = [*feed_routes(services), *event_routes(services)]
+    routes = [*feed_routes(services), *event_routes(services), *moderation_routes(services)]
     app.router.routes.extend(route.route() for route in routes)
     app.include_router(probe_routes(services))
     describe(app, routes)

@@ -36,7 +36,7 @@ def _operation(route: JsonRoute[Any]) -> dict[str, Any]:
     return {
         "tags": [route.tag],
         "summary": route.summary,
-        "operationId": route.path.strip("/").replace("/", "_"),
+        "operationId": route.path.strip("/").replace("/", "_").replace(":", "_"),
         "requestBody": {"required": True} | _content(None, route.body),
         "responses": answers,
     }

@@ -8,6 +8,7 @@ from serving.api.metrics import Metrics
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.state import OnlineState
+from serving.moderation.desk import ModerationDesk
 from serving.records.contracts import Stores
 
 DEFAULT_SURFACE = "default"
@@ -43,6 +44,7 @@ class Services:
         stores: the records; closed with the app.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
+        moderation: judges texts; None where no moderation bundle is published.
         metrics: of this process.
         clock_ms: the present moment.
     """
@@ -52,6 +54,7 @@ class Services:
     stores: Stores
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
+    moderation: ModerationDesk | None = None
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
 
