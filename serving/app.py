@@ -82,7 +82,7 @@ def build(
         stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
-        moderation=moderator and ModerationDesk(moderator),
+        moderation=None if moderator is None else ModerationDesk(moderator),
     )
     services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
