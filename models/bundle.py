@@ -267,7 +267,7 @@ def publish(source: Path, root: Path, kind: str) -> Path:
             for path in folder.iterdir():
                 _sync(path)
             open_bundle(folder, kind)
-    _switch(target.parent, target.name)
+    make_current(root, kind, target.name)
     return target
 
 
@@ -288,11 +288,23 @@ def current(root: Path, kind: str) -> Path:
     return folder
 
 
-def _switch(parent: Path, version: str) -> None:
+def make_current(root: Path, kind: str, version: str) -> None:
+    """Let ``root/kind/CURRENT`` name a published version, atomically."""
+    parent = root / kind
     staging = parent / f".{CURRENT}-{os.getpid()}"
     _write(staging, version + "\n")
     os.replace(staging, parent / CURRENT)
     _sync(parent)
+
+
+def published(root: Path, kind: str) -> list[Manifest]:
+    """Return the manifests of all published bundles of a kind, newest first.
+
+    Raises:
+        BundleError: one of them cannot be read; names the file.
+    """
+    folders = [path.parent for path in (root / kind).glob(f"[!.]*/{MANIFEST}")]
+    return sorted(map(read_manifest, folders), key=lambda one: one.created_at, reverse=True)
 
 
 def _verify(path: Path, facts: FileFacts) -> None:

@@ -1,9 +1,9 @@
 """Text as integer arrays: one implementation for training and for serving. NumPy only.
 
 Two views. A bag of hashed features: characters and words of the canonical text, their pairs,
-triples of ideographs, letter triples (for words that are masked or misspelt), and pairs of
-syllables, which see what is written by sound. And the sequence of words, an ideograph being one, in
-which order is kept.
+letter triples (for words that are masked or misspelt), pairs of syllables, which see what is
+written by sound, and runs of characters before gaps and repeats are taken out. And the sequence of
+words, an ideograph being one, in which order is kept.
 """
 
 import itertools
@@ -58,7 +58,8 @@ def text_tokens(text: str) -> tuple[list[int], list[int]]:
     reading = read(text[:WINDOW_CHARACTERS])
     plain = (reading.leet or reading.canonical).text
     words = _WORD.findall(plain)
-    features = {_bucket(name, FEATURE_BUCKETS) for name in _features(plain, words)}
+    names = itertools.chain(_features(plain, words), _characters(reading.folded.text))
+    features = {_bucket(name, FEATURE_BUCKETS) for name in names}
     return sorted(features), [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]]
 
 
@@ -74,14 +75,16 @@ def _bucket(name: str, buckets: int) -> int:
     return 1 + crc32(name.encode("utf-8", "surrogatepass")) % (buckets - 1)
 
 
+def _characters(folded: str) -> Iterator[str]:
+    """Runs of one to three characters as they were written, gaps and repeats among them."""
+    for length in range(1, 4):
+        for i in range(len(folded) - length + 1):
+            yield f"c {folded[i : i + length]}"
+
+
 def _features(plain: str, words: list[str]) -> Iterator[str]:
     yield from (f"w {word}" for word in words)
     yield from (f"b {first} {second}" for first, second in itertools.pairwise(words))
-    yield from (
-        f"t {first}{second}{third}"
-        for first, second, third in zip(words, words[1:], words[2:], strict=False)
-        if not (first.isascii() and second.isascii() and third.isascii())
-    )
     for quoted in _QUOTED.findall(plain):
         yield from ("q", *(f"q {word}" for word in _WORD.findall(quoted)))
     for word in words:

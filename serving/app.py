@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from fastapi import FastAPI
+from redis.asyncio import Redis
 
 from configs.load import ConfigError, load
 from configs.schema import FeedConfig, ServingConfig, StateSection
@@ -16,13 +17,17 @@ from models.bundle import current
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.audit import heads_file, keep_heads
+from serving.bundles.redis_board import RedisBoard
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
+from serving.hot_swap import SwapLimits, connect
+from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState
-from serving.live.state import OnlineState
 from serving.moderation.desk import ModerationDesk
 from serving.moderators import load_moderator
+from serving.records.access import Gate
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -67,7 +72,7 @@ def build(
 
     Args:
         settings: everything that is configured.
-        state: recent behaviour.
+        state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
 
@@ -82,11 +87,34 @@ def build(
         stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
+        past_limit_ms=serving.http.past_limit_s * 1000,
+        media=serving.media.folder,
+        media_limit_bytes=serving.media.limit_bytes,
+        publish=serving.catalogue.publish,
         moderation=None if moderator is None else ModerationDesk(moderator),
     )
-    services.metrics.bundle.labels(services.bundle.engine.model.version).set(1)
+    services.metrics.bundle.labels(services.bundle.version).set(1)
+    if serving.access.required:
+        services.gate = Gate(services.stores.keys.find)
+    heads = heads_file(serving.records.secrets)
+    services.background.append(lambda: keep_heads(services.stores.trail, heads))
+    if serving.state.url is not None:
+        follow_bundles(services, serving, serving.state.live_url or serving.state.url)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
+    """Let the process change its bundle when the pointer does."""
+    timeout_s = serving.state.write_timeout_ms / 1000
+    client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    rules = services.rules(None)
+    connect(
+        services,
+        RedisBoard(client, KIND),
+        lambda folder: load_bundle(folder, rules),
+        SwapLimits(serving.bundles, serving.swap.staging_limit_s),
+    )
 
 
 def open_state(section: StateSection) -> OnlineState:
@@ -99,7 +127,10 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError("state.url is missing; the launcher sets that of the embedded server")
     try:
         return RedisState(
-            section.url, section.read_timeout_ms / 1000, section.write_timeout_ms / 1000
+            section.url,
+            section.live_url or section.url,
+            section.read_timeout_ms / 1000,
+            section.write_timeout_ms / 1000,
         )
     except ValueError as error:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
@@ -111,10 +142,11 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     Raises:
         BundleError: a file is damaged or the parts disagree; names the file.
     """
-    engine = engine_of(load_feed_model(folder))
-    question = golden_question(engine.model.vocabulary)
+    model = load_feed_model(folder)
+    engine = engine_of(model)
+    question = golden_question(model.vocabulary)
     page = engine.feed(question, rules)
-    return ServedBundle(engine, question, tuple(item.item_id for item in page.items))
+    return ServedBundle(model, engine, question, tuple(item.item_id for item in page.items))
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
@@ -142,23 +174,34 @@ def rules_of(config: FeedConfig) -> FeedRules:
     )
 
 
+def absolute_location(location: str) -> str:
+    """A folder in full; a URL as it is."""
+    return location if "://" in location else str(Path(location).resolve())
+
+
 def _column(items: pa.Table, name: str) -> list[Any]:
     return items[name].to_pylist() if name in items.column_names else [None] * items.num_rows
 
 
 def _absolute(serving: ServingConfig) -> ServingConfig:
     state = serving.state.model_copy(update={"folder": serving.state.folder.resolve()})
+    archive = serving.archive.model_copy(
+        update={"location": absolute_location(serving.archive.location)}
+    )
     records = serving.records.model_copy(
         update={
             "folder": serving.records.folder.resolve(),
             "secrets": serving.records.secrets.resolve(),
         }
     )
+    media = serving.media.model_copy(update={"folder": serving.media.folder.resolve()})
     log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
     return serving.model_copy(
         update={
             "state": state,
+            "archive": archive,
             "records": records,
+            "media": media,
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),

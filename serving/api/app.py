@@ -1,12 +1,16 @@
 """The ASGI app: routes, middleware, errors."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from serving.api.access import AccessControl
 from serving.api.body_limit import BodyLimit
+from serving.api.bundles import bundle_routes
+from serving.api.catalogue import MEDIA_PATH, catalogue_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.feed import feed_routes
@@ -15,6 +19,7 @@ from serving.api.openapi import describe
 from serving.api.probes import probe_routes
 from serving.api.request_log import Lines, RequestLog
 from serving.api.services import Services
+from serving.api.users import user_routes
 
 
 def create_app(
@@ -34,7 +39,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(run()) for run in services.background]
         yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await services.state.close()
         services.stores.close()
         if services.moderation is not None:
@@ -51,12 +60,22 @@ def create_app(
         exception_handlers={HTTPException: http_error, ApiError: api_error},
     )
     app.state.services = services
-    routes = [*feed_routes(services), *event_routes(services), *moderation_routes(services)]
+    routes = [
+        *feed_routes(services),
+        *event_routes(services),
+        *catalogue_routes(services),
+        *user_routes(services),
+        *moderation_routes(services),
+    ]
     app.router.routes.extend(route.route() for route in routes)
     app.include_router(probe_routes(services))
+    app.include_router(bundle_routes(services))
     describe(app, routes)
     # The middleware added last stands outermost.
-    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes)
+    media = {MEDIA_PATH: services.media_limit_bytes}
+    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes, of_paths=media)
+    if services.gate is not None:
+        app.add_middleware(AccessControl, gate=services.gate, clock_ms=services.clock_ms)
     app.add_middleware(
         RequestLog, lines=lines, metrics=services.metrics, host_returns_id=host_returns_id
     )

@@ -5,7 +5,7 @@ Plain Starlette routes: the general path of FastAPI costs more than the whole fe
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import orjson
 from fastapi import Request, Response
@@ -13,43 +13,58 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import Route
 
 from serving.api.errors import not_valid
+from serving.api.ndjson import NDJSON, of_lines
 
-Body = TypeVar("Body", bound=BaseModel)
+Body = TypeVar("Body")
 
 
 @dataclass(frozen=True)
 class JsonRoute(Generic[Body]):
-    """One POST route and what OpenAPI says of it.
+    """One route and what OpenAPI says of it.
 
     Attributes:
         path: of the route. tag: its audience. summary: one line.
-        body: model of what is asked. answer: model of what is answered.
+        body: model of what is asked; None where the handler reads no JSON.
+        answer: model of what is answered.
+        handle: body, request -> the answer's content.
         status: of a good answer.
         errors: further statuses and what they mean.
-        handle: body, request -> the answer's content.
+        method: of HTTP.
+        takes: media type of a body that the handler reads by itself.
+        lines: the body's one list, whose entries may also come as lines of NDJSON; None if not.
     """
 
     path: str
     tag: str
     summary: str
-    body: type[Body]
+    body: type[Body] | None
     answer: type[BaseModel]
     handle: Callable[[Body, Request], Awaitable[dict[str, Any]]]
     status: int = 200
     errors: tuple[tuple[int, str], ...] = ()
+    method: str = "POST"
+    takes: str | None = None
+    lines: str | None = None
 
     def route(self) -> Route:
         """Return the route."""
 
         async def endpoint(request: Request) -> Response:
             request.scope["route"] = route  # for log and metrics, as FastAPI does for its own
-            raw = await request.body()
-            try:
-                body = self.body.model_validate_json(raw)
-            except ValidationError as error:
-                raise not_valid(error, raw) from None
-            content = orjson.dumps(await self.handle(body, request))
+            content = orjson.dumps(await self.handle(await self._body(request), request))
             return Response(content, self.status, media_type="application/json")
 
-        route = Route(self.path, endpoint, methods=["POST"])
+        route = Route(self.path, endpoint, methods=[self.method])
         return route
+
+    async def _body(self, request: Request) -> Body:
+        if self.body is None:
+            return cast("Body", None)
+        raw = await request.body()
+        model = cast("type[BaseModel]", self.body)
+        if self.lines and request.headers.get("content-type", "").startswith(NDJSON):
+            return cast("Body", of_lines(raw, model, self.lines))
+        try:
+            return cast("Body", model.model_validate_json(raw))
+        except ValidationError as error:
+            raise not_valid(error, raw) from None

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Request
 
+from serving.api.access import PERSPECTIVE_PATH
 from serving.api.errors import ApiError, Detail, invalid
 from serving.api.json_route import JsonRoute
 from serving.api.moderation_schemas import (
@@ -77,7 +78,7 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
             errors=ERRORS,
         ),
         JsonRoute(
-            "/v1alpha1/comments:analyze",
+            PERSPECTIVE_PATH,
             "moderation",
             "Perspective's analysis of a comment",
             PerspectiveBody,

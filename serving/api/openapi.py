@@ -1,5 +1,6 @@
 """OpenAPI of the plain JSON routes, beside what FastAPI writes of its own."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving.api.errors import ErrorAnswer
 from serving.api.json_route import JsonRoute
+from serving.records.items import Item
 
 REFERENCE = "#/components/schemas/{model}"
 REFUSALS = (
@@ -20,26 +22,39 @@ REFUSALS = (
 def describe(app: FastAPI, routes: Sequence[JsonRoute[Any]]) -> None:
     """Let the app's OpenAPI document show the routes, with models and examples."""
     document = app.openapi()
-    asked = [(route.body, "validation") for route in routes]
+    asked = [(route.body, "validation") for route in routes if route.body is not None]
     given = [(model, "serialization") for route in routes for model in (route.answer, ErrorAnswer)]
-    _, schemas = models_json_schema([*asked, *given], ref_template=REFERENCE)  # type: ignore[list-item]
+    _, schemas = models_json_schema([*asked, (Item, "validation"), *given], ref_template=REFERENCE)  # type: ignore[list-item]
     known = document.setdefault("components", {}).setdefault("schemas", {})
     known.update(schemas["$defs"])
     for route in routes:
-        document["paths"][route.path] = {"post": _operation(route)}
+        path = document["paths"].setdefault(route.path.replace(":path}", "}"), {})
+        path[route.method.lower()] = _operation(route)
 
 
 def _operation(route: JsonRoute[Any]) -> dict[str, Any]:
     answers = {str(route.status): _content("the answer", route.answer)}
-    for status, meaning in (*REFUSALS, *route.errors):
+    refusals = REFUSALS if route.body or route.takes else ()
+    for status, meaning in (*refusals, *route.errors):
         answers[str(status)] = _content(meaning, ErrorAnswer)
-    return {
+    name = re.sub(r"\W+", "_", route.path.replace(":path", "")).strip("_")
+    described: dict[str, Any] = {
         "tags": [route.tag],
         "summary": route.summary,
-        "operationId": route.path.strip("/").replace("/", "_").replace(":", "_"),
-        "requestBody": {"required": True} | _content(None, route.body),
+        "operationId": name if route.method == "POST" else f"{route.method.lower()}_{name}",
         "responses": answers,
     }
+    if named := re.findall(r"{(\w+)", route.path):
+        described["parameters"] = [
+            {"name": one, "in": "path", "required": True, "schema": {"type": "string"}}
+            for one in named
+        ]
+    if route.body is not None:
+        described["requestBody"] = {"required": True} | _content(None, route.body)
+    if route.takes is not None:
+        file = {"schema": {"type": "string", "format": "binary"}}
+        described["requestBody"] = {"required": True, "content": {route.takes: file}}
+    return described
 
 
 def _content(description: str | None, model: type[Any]) -> dict[str, Any]:

@@ -1,15 +1,21 @@
 """What the routes need; put together in ``serving.app``."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from embeddings.feed_model import FeedModel
 from serving.api.metrics import Metrics
+from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
-from serving.live.state import OnlineState
+from serving.live.online_state import OnlineState
 from serving.moderation.desk import ModerationDesk
+from serving.records.access import Gate
 from serving.records.contracts import Stores
+from serving.records.status import Publish
 
 DEFAULT_SURFACE = "default"
 
@@ -24,14 +30,25 @@ class ServedBundle:
     """A bundle's engine with a question whose answer is known.
 
     Attributes:
-        engine: answers from one bundle.
+        model: the bundle's. engine: answers from it.
         question: asked by the readiness probe.
         answer: ids of the items that the engine gave to it when it was loaded.
     """
 
+    model: FeedModel
     engine: FeedEngine
     question: FeedRequest
     answer: tuple[str, ...]
+
+    def item(self, item_id: str) -> dict[str, Any] | None:
+        """Return what the bundle holds of an item, None if it has no such item."""
+        row = self.model.vocabulary.row(item_id)
+        return None if row is None else self.model.items.slice(row, 1).to_pylist()[0]
+
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+        return self.engine.model.version
 
 
 @dataclass
@@ -40,13 +57,19 @@ class Services:
 
     Attributes:
         bundle: what serves; replaced as a whole, so a request reads it once.
-        state: recent behaviour.
+        state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
-        moderation: judges texts; None where no moderation bundle is published.
+        past_limit_ms: how far behind it.
+        media: folder of uploaded files. media_limit_bytes: of one file.
+        publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        gate: checks API keys; None where none is required.
+        moderation: judges texts; None where no moderation bundle is published.
+        activators: by kind of bundle.
+        background: run from the app's start to its end.
     """
 
     bundle: ServedBundle
@@ -54,9 +77,16 @@ class Services:
     stores: Stores
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
-    moderation: ModerationDesk | None = None
+    past_limit_ms: int
+    media: Path
+    media_limit_bytes: int
+    publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    gate: Gate | None = None
+    moderation: ModerationDesk | None = None
+    activators: dict[str, Activator] = field(default_factory=dict)
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""

@@ -1,10 +1,15 @@
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from embeddings.feed_model import KIND
+from models.bundle import current, publish
 from tests.e2e.host_contract import HostContract
 from tests.e2e.server import Server, alive, family, running
+from tests.feed_bundles import make_feed_bundle
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +30,27 @@ def test_it_stops_cleanly_and_leaves_nothing_running(bundles: Path, tmp_path: Pa
     assert server.output.rstrip().endswith("stopped")
     assert "Traceback" not in server.output
     assert not [member for member in members if alive(member)]
+
+
+def test_a_published_bundle_serves_without_a_restart(bundles: Path, tmp_path: Path) -> None:
+    root = tmp_path / "bundles"
+    shutil.copytree(bundles, root)
+    first = current(root, KIND).name
+    make_feed_bundle(tmp_path / "made", 200, seed=9)
+    with running("uvicorn", root, tmp_path / "server") as server:
+        second = publish(tmp_path / "made", root, KIND).name
+        wait_for_bundle(server, second)
+        path = f"/v1/admin/bundles/{KIND}/{first}/activate"
+        assert server.http.post(path).json()["pointer"]["version"] == first
+        wait_for_bundle(server, first)
+    assert current(root, KIND).name == first
+
+
+def wait_for_bundle(server: Server, version: str) -> None:
+    deadline = time.monotonic() + 30
+    while (answer := server.http.post("/v1/feed", json={"user_id": "u"})).json()[
+        "bundle"
+    ] != version:
+        assert answer.status_code == 200
+        assert time.monotonic() < deadline, server.output
+        time.sleep(0.1)

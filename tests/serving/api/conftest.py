@@ -1,9 +1,9 @@
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -13,6 +13,8 @@ from serving.api.services import Services
 from serving.app import Settings, build
 from serving.live.memory_state import MemoryState
 
+T = TypeVar("T")
+
 
 class Client:
     """HTTP to an app in this process, without a socket."""
@@ -20,7 +22,7 @@ class Client:
     def __init__(self, app: FastAPI) -> None:
         self._runner = asyncio.Runner()
         transport = httpx.ASGITransport(app)
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://test")
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)
@@ -29,10 +31,13 @@ class Client:
         return self.request("POST", path, **options)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return self._runner.run(self._http.request(method, path, **options))
+        return self.run(self.http.request(method, path, **options))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
 
     def close(self) -> None:
-        self._runner.run(self._http.aclose())
+        self.run(self.http.aclose())
         self._runner.close()
 
 

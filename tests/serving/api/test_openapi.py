@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 
 from models.features import ACTION_CODES
+from serving.api.catalogue_schemas import ItemsBody, Suspension
 from serving.api.schemas import EventsBody, FeedAnswer, FeedBody, RankBody
+from serving.api.users import UserBody
 from serving.feed.contracts import Behaviour
 from serving.live.state import is_impression
 from tests.serving.api.conftest import Served
@@ -30,6 +32,18 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("post", "/v1/moderate"),
         ("post", "/v1/moderations"),
         ("post", "/v1alpha1/comments:analyze"),
+        ("put", "/v1/items"),
+        ("get", "/v1/items/{item_id}"),
+        ("patch", "/v1/items/{item_id}"),
+        ("delete", "/v1/items/{item_id}"),
+        ("post", "/v1/media"),
+        ("post", "/v1/creators/{creator_id}/suspend"),
+        ("post", "/v1/creators/{creator_id}/restore"),
+        ("put", "/v1/users/{user_id}"),
+        ("get", "/v1/users/{user_id}"),
+        ("get", "/v1/users/{user_id}/export"),
+        ("get", "/v1/admin/bundles"),
+        ("post", "/v1/admin/bundles/{kind}/{version}/activate"),
         ("get", "/healthz"),
         ("get", "/readyz"),
         ("get", "/metrics"),
@@ -50,23 +64,26 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "model"),
+    ("method", "path", "status", "model"),
     [
-        ("/v1/feed", "200", FeedBody),
-        ("/v1/rank", "200", RankBody),
-        ("/v1/events", "202", EventsBody),
+        ("post", "/v1/feed", "200", FeedBody),
+        ("post", "/v1/rank", "200", RankBody),
+        ("post", "/v1/events", "202", EventsBody),
+        ("put", "/v1/items", "200", ItemsBody),
+        ("put", "/v1/users/{user_id}", "200", UserBody),
+        ("post", "/v1/creators/{creator_id}/suspend", "200", Suspension),
     ],
 )
 def test_examples_are_accepted_and_answered(
-    served: Served, document: dict[str, Any], path: str, status: str, model: type[Any]
+    served: Served, document: dict[str, Any], method: str, path: str, status: str, model: type[Any]
 ) -> None:
-    operation = document["paths"][path]["post"]
+    operation = document["paths"][path][method]
     asked = operation["requestBody"]["content"]["application/json"]["schema"]
     examples = resolved(document, asked)["examples"]
     assert examples
     served.services.clock_ms = lambda: 1_800_000_000_000
     for example in examples:
-        response = served.client.post(path, json=example)
+        response = served.client.request(method.upper(), path, json=example)
         assert str(response.status_code) == status
         assert model.model_validate_json(response.request.content)
     assert {"400", "413", "422", status} <= operation["responses"].keys()

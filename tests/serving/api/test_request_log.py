@@ -21,7 +21,7 @@ def test_a_line_tells_how_a_request_went_but_not_whose_it_was(served: Served) ->
 
 
 def test_paths_that_do_not_exist_are_not_written_down(served: Served) -> None:
-    served.client.get("/v1/users/user-of-old")
+    served.client.get("/v1/people/user-of-old")
     assert [line["route"] for line in served.log_lines()] == ["none"]
     assert "user-of-old" not in served.log.read_text()
 

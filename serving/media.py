@@ -1,0 +1,62 @@
+"""Uploaded files, named by the sha256 of their bytes: the same file is kept once."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file on disk.
+
+    Attributes:
+        sha256: of its bytes, 64 hex digits. size: bytes.
+    """
+
+    sha256: str
+    size: int
+
+
+def path_of(folder: Path, sha256: str) -> Path:
+    """Where a file of this checksum stands."""
+    return folder / sha256[:2] / sha256
+
+
+async def keep_file(folder: Path, chunks: AsyncIterator[bytes]) -> StoredFile:
+    """Write a file as it comes in; it is durable and whole, or not there.
+
+    Raises:
+        ValueError: there are no bytes.
+        OSError: the disk is full or cannot be written; nothing is left behind.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    descriptor, name = tempfile.mkstemp(prefix="upload-", dir=folder)
+    arrived = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            async for chunk in chunks:
+                digest.update(chunk)
+                size += file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        if size == 0:
+            raise ValueError("the file is empty")
+        final = path_of(folder, digest.hexdigest())
+        final.parent.mkdir(exist_ok=True)
+        arrived.replace(final)
+        _sync(final.parent)
+    finally:
+        arrived.unlink(missing_ok=True)
+    return StoredFile(digest.hexdigest(), size)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,165 @@
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embeddings.feed_model import KIND
+from models.bundle import current, make_current, publish
+from serving.app import Settings, build, load_bundle
+from serving.bundles.publishing import activate_published
+from serving.hot_swap import SwapLimits, adopt_published, connect
+from serving.live.memory_state import MemoryState
+from tests.feed_bundles import make_feed_bundle
+from tests.serving.api.conftest import Client, Served
+from tests.serving.bundles.boards import MemoryBoard
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two published bundles; the first is current."""
+    folder = tmp_path_factory.mktemp("two")
+    versions = []
+    for seed in (1, 2):
+        make_feed_bundle(folder / f"made-{seed}", 60, seed=seed)
+        versions.append(publish(folder / f"made-{seed}", folder / "bundles", KIND).name)
+    make_current(folder / "bundles", KIND, versions[0])
+    return folder / "bundles"
+
+
+@pytest.fixture
+def served(settings: Settings, root: Path) -> Iterator[Served]:
+    """An app with one follower, which only moves when it is asked to."""
+    serving = settings.serving.model_copy(update={"bundles": root})
+    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
+    services = app.state.services
+    rules = services.rules(None)
+    adopt_published(services.stores, root)
+    board = MemoryBoard()
+    connect(services, board, lambda folder: load_bundle(folder, rules), SwapLimits(root, 20.0))
+    client = Client(app)
+    yield Served(client, app, settings.serving.log.folder / "test.jsonl")
+    client.close()
+    services.stores.close()
+
+
+def while_following(
+    served: Served, path: str, method: str = "POST"
+) -> tuple[int, dict[str, object]]:
+    """Ask while the app's background tasks run, and a little longer."""
+
+    async def body() -> tuple[int, dict[str, object]]:
+        tasks = [asyncio.create_task(run()) for run in served.services.background]
+        response = await served.client.http.request(method, path)
+        await asyncio.sleep(0.6)
+        for task in tasks:
+            task.cancel()
+        return response.status_code, response.json()
+
+    return served.client.run(body())
+
+
+def versions(served: Served) -> list[str]:
+    found = served.client.get("/v1/admin/bundles").json()["bundles"]
+    return [version["version"] for version in found[0]["versions"]]
+
+
+def test_both_bundles_and_the_pointer_are_listed(served: Served) -> None:
+    [kind] = served.client.get("/v1/admin/bundles").json()["bundles"]
+    assert kind["kind"] == KIND
+    assert kind["pointer"]["version"] == served.services.bundle.version
+    assert len(kind["versions"]) == 2
+    assert kind["replicas"] == []
+
+
+def test_activation_and_roll_back_change_what_serves(served: Served, root: Path) -> None:
+    first = served.services.bundle.version
+    [second] = set(versions(served)) - {first}
+    for version in (second, first):
+        status, answer = while_following(served, f"/v1/admin/bundles/{KIND}/{version}/activate")
+        assert (status, answer["kind"]) == (200, KIND)
+        assert served.services.bundle.version == current(root, KIND).name == version
+        page = served.client.post("/v1/feed", json={"user_id": "u"}).json()
+        assert page["bundle"] == version
+        text = served.client.get("/metrics").text
+        assert [line for line in text.splitlines() if line.startswith("tidegate_bundle{")] == [
+            f'tidegate_bundle{{version="{version}"}} 1.0'
+        ]
+
+
+def test_a_damaged_bundle_changes_nothing_and_is_named(served: Served, root: Path) -> None:
+    first = served.services.bundle.version
+    [second] = set(versions(served)) - {first}
+    path = root / KIND / second / "popularity.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        status, answer = while_following(served, f"/v1/admin/bundles/{KIND}/{second}/activate")
+    finally:
+        path.write_bytes(whole)
+    assert status == 409
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert error["code"] == "not_activated"
+    assert "popularity.npy" in error["details"][0]["message"]
+    assert served.services.bundle.version == current(root, KIND).name == first
+    [replica] = served.client.get("/v1/admin/bundles").json()["bundles"][0]["replicas"]
+    assert (replica["serving"], replica["staged"]) == (first, None)
+    assert "popularity.npy" in replica["fault"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "field"),
+    [("feed", "20990101-none", "version"), ("posters", "x", "kind"), ("feed", "..", "version")],
+)
+def test_what_is_not_published_is_not_found(
+    served: Served, kind: str, version: str, field: str
+) -> None:
+    path = f"/v1/admin/bundles/{kind}/{version.replace('.', '%2E')}/activate"
+    error = served.client.post(path).json()["error"]
+    assert (error["code"], error["details"][0]["field"]) == ("unknown_bundle", field)
+
+
+def test_what_is_published_by_command_comes_to_serve(served: Served, root: Path) -> None:
+    first = served.services.bundle.version
+    [second] = set(versions(served)) - {first}
+    make_current(root, KIND, second)
+    later = time.time() + 1
+    os.utime(root / KIND / "CURRENT", (later, later))
+    try:
+        while_following(served, "/healthz", "GET")
+        deadline = time.monotonic() + 20
+        while served.services.bundle.version != second:
+            while_following(served, "/healthz", "GET")
+            assert time.monotonic() < deadline
+        pointer = served.services.stores.bundles.current("feed")
+        assert pointer is not None
+        assert pointer.version == second
+    finally:
+        make_current(root, KIND, first)
+
+
+def test_a_published_bundle_that_cannot_be_staged_is_taken_back(served: Served, root: Path) -> None:
+    first = served.services.bundle.version
+    [second] = set(versions(served)) - {first}
+    make_current(root, KIND, second)
+    later = time.time() + 1
+    os.utime(root / KIND / "CURRENT", (later, later))
+    activator = served.services.activators[KIND]
+    pointers = activator.pointers
+    path = root / KIND / second / "popularity.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+
+        async def body() -> None:
+            follow = asyncio.create_task(served.services.background[0]())
+            await activate_published(activator, pointers)  # type: ignore[arg-type]
+            follow.cancel()
+
+        served.client.run(body())
+    finally:
+        path.write_bytes(whole)
+    assert current(root, KIND).name == served.services.bundle.version == first
