@@ -178,7 +178,10 @@ class ItemAnswer(BaseModel):
 
 
 class RemovedAnswer(BaseModel):
-    """A candidate that was not ranked: ``unknown``, ``repeated``, ``excluded`` or ``seen``."""
+    """A candidate that was not ranked.
+
+    Reasons: ``unknown``, ``repeated``, ``hidden``, ``excluded`` or ``seen``.
+    """
 
     item_id: str
     reason: str

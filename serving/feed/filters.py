@@ -33,7 +33,16 @@ def not_seen(rows: Rows, viewer: Viewer) -> Mask:
     return np.isin(rows, viewer.seen, invert=True)
 
 
-DEFAULT_FILTERS = (Filter("excluded", not_excluded), Filter("seen", not_seen))
+def not_hidden(rows: Rows, viewer: Viewer) -> Mask:
+    """True where the item may be shown to this viewer at all."""
+    return np.ones(len(rows), bool) if viewer.hidden is None else ~viewer.hidden[rows]
+
+
+DEFAULT_FILTERS = (
+    Filter("hidden", not_hidden),
+    Filter("excluded", not_excluded),
+    Filter("seen", not_seen),
+)
 
 
 def filtered(

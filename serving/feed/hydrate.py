@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.arrays import Rows
+from models.arrays import Mask, Rows
 from models.features import History, action_of, watch_ratio_of
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.shelf import Shelf
@@ -19,11 +19,13 @@ class Viewer:
         history: newest first, known items only.
         seen: rows that were shown or acted upon, distinct.
         excluded: rows that the caller does not want, distinct.
+        hidden: [N] true where an item may not be shown; None for nothing hidden.
     """
 
     history: History
     seen: Rows
     excluded: Rows
+    hidden: Mask | None = None
 
 
 def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
@@ -35,6 +37,7 @@ def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
         history_of(newest_first, rows, shelf, request.now_ms),
         _known(np.concatenate([rows, shown])),
         _known(names.rows(request.excluded)),
+        request.hidden,
     )
 
 
