@@ -29,6 +29,8 @@ from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
+from serving.moderation.desk import ModerationDesk
+from serving.moderators import load_moderator
 from serving.records.access import Gate
 from serving.stores import open_stores
 
@@ -82,6 +84,7 @@ def build(
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
+    moderator = load_moderator(serving)
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
         state=state,
@@ -93,6 +96,7 @@ def build(
         media_limit_bytes=serving.media.limit_bytes,
         publish=serving.catalogue.publish,
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
+        moderation=None if moderator is None else ModerationDesk(moderator),
     )
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
@@ -220,5 +224,6 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "policies": serving.policies.resolve(),
         }
     )

@@ -16,6 +16,7 @@ from serving.live.hidden_rows import HiddenRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
+from serving.moderation.desk import ModerationDesk
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
@@ -71,6 +72,7 @@ class Services:
         clock_ms: the present moment.
         admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
+        moderation: judges texts; None where no moderation bundle is published.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -91,6 +93,7 @@ class Services:
     clock_ms: Callable[[], int] = wall_clock_ms
     admission: Admission = field(kw_only=True)
     gate: Gate | None = None
+    moderation: ModerationDesk | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
