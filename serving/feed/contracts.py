@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from models.arrays import Mask, Rows, Vectors
+from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.features import HistoryBatch
 
 
@@ -33,7 +33,7 @@ class InterestModel(Protocol):
         """N item ids."""
 
     @property
-    def retrieval_vectors(self) -> Vectors:
+    def retrieval_vectors(self) -> VectorRows:
         """[N, D]."""
 
     @property
