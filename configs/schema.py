@@ -21,14 +21,17 @@ class HttpSection(Section):
         default=2 << 20, ge=1_024
     )  # a full batch of events has about 0.6 MB
     future_limit_s: int = Field(default=300, ge=0)  # clock skew of devices that report events
+    past_limit_s: int = Field(default=315_360_000, ge=0)  # older: a clock that was reset
 
 
 class StateSection(Section):
-    """Online state: a server of the Redis protocol."""
+    """Online state: servers of the Redis protocol."""
 
-    url: str | None = None  # None = our own embedded server under `folder`
+    url: str | None = None  # events; None = our own two embedded servers under `folder`
+    live_url: str | None = None  # pages and visibility; None = the server of `url`
     folder: Path = Path("var/state")
-    port: int = Field(default=0, ge=0, le=65_535)  # of the embedded server; 0 = any free port
+    port: int = Field(default=0, ge=0, le=65_535)  # of the embedded server of events; 0 = any
+    live_port: int = Field(default=0, ge=0, le=65_535)  # of the other one; 0 = any
     read_timeout_ms: int = Field(default=50, ge=1)  # a feed rather answers without state than late
     write_timeout_ms: int = Field(default=2_000, ge=1)
 
@@ -62,6 +65,13 @@ class LogSection(Section):
     file_limit_bytes: int = Field(default=64 << 20, ge=4_096)
 
 
+class ArchiveSection(Section):
+    """The archive of all events and served pages; one archiver works for every launcher."""
+
+    location: str = "var/log/events"  # a folder, or a URL that fsspec knows (s3://bucket/log)
+    interval_s: float = Field(default=5.0, gt=0, le=600)  # between looks at the stream
+
+
 class RaySection(Section):
     """Ray Serve; the ports are those that Ray itself opens on all interfaces."""
 
@@ -75,6 +85,12 @@ class RaySection(Section):
     replica_first_port: int = Field(default=30_000, ge=1_024, le=64_535)  # and the 1,000 above
 
 
+class AccessSection(Section):
+    """API keys."""
+
+    required: bool = False  # only on loopback may it stay off
+
+
 class SwapSection(Section):
     """Hot swap of bundles."""
 
@@ -86,11 +102,13 @@ class ServingConfig(Section):
 
     http: HttpSection = HttpSection()
     state: StateSection = StateSection()
+    archive: ArchiveSection = ArchiveSection()
     records: RecordsSection = RecordsSection()
     media: MediaSection = MediaSection()
     catalogue: CatalogueSection = CatalogueSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
+    access: AccessSection = AccessSection()
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")

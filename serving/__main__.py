@@ -1,6 +1,6 @@
-"""The launcher: ``python -m serving`` starts the state server and the app on its host.
+"""The launcher: ``python -m serving`` starts state servers, archiver and the app on its host.
 
-It ends with SIGINT or SIGTERM: what has begun is finished, then the state server stops.
+It ends with SIGINT or SIGTERM: what has begun is finished, then archiver and state stop.
 """
 
 import argparse
@@ -10,20 +10,23 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
 from configs.load import ConfigError
-from configs.schema import ServingConfig
+from configs.schema import AccessSection, ArchiveSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
 from serving.api.services import DEFAULT_SURFACE
-from serving.app import Settings, load_bundle, read_settings
+from serving.app import Settings, load_bundle, open_state, read_settings
+from serving.archive.process import ArchiverProcess
+from serving.commands import add_commands, demo_key, run_command
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
-from serving.live.supervisor import StateServer, StateServerError
+from serving.live.supervisor import Fsync, StateServer, StateServerError
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
 from serving.stores import migrate, open_stores
@@ -43,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("tidegate").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        launch(parsed(arguments))
+        options = parsed(arguments)
+        if options.command is not None:
+            return run_command(options, read_settings(options.config).serving.records)
+        launch(options)
     except KeyboardInterrupt:
         log.info("stopped")
     except (ConfigError, BundleError, RecordsError, StartError, StateServerError) as error:
@@ -59,14 +65,17 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bundles", type=Path, help="folder of published bundles")
     parser.add_argument("--host", choices=("ray", "uvicorn"), default="ray")
     parser.add_argument("--port", type=_port, help="of HTTP; 0 = any free one")
+    parser.add_argument("--demo", action="store_true", help="require a key, and print a new one")
+    add_commands(parser)
     return parser.parse_args(arguments)
 
 
 def launch(options: argparse.Namespace) -> None:
     """Check everything that can be checked, then serve until a signal."""
     settings = with_options(read_settings(options.config), options)
+    check_access(settings.serving)
     check_bundle(settings)
-    prepare_records(settings.serving)
+    prepare_records(settings.serving, options.demo)
     http = settings.serving.http
     with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
         if options.host == "uvicorn":
@@ -74,7 +83,9 @@ def launch(options: argparse.Namespace) -> None:
         else:
             port = listener.getsockname()[1]
             listener.close()
-            serve_with_ray(with_options(ready, argparse.Namespace(port=port, bundles=None)))
+            serve_with_ray(
+                with_options(ready, argparse.Namespace(port=port, bundles=None, demo=False))
+            )
 
 
 def with_options(settings: Settings, options: argparse.Namespace) -> Settings:
@@ -85,7 +96,23 @@ def with_options(settings: Settings, options: argparse.Namespace) -> Settings:
         serving = serving.model_copy(update={"http": http})
     if options.bundles is not None:
         serving = serving.model_copy(update={"bundles": options.bundles.resolve()})
+    if options.demo:
+        serving = serving.model_copy(update={"access": AccessSection(required=True)})
     return Settings(serving, settings.surfaces)
+
+
+def check_access(serving: ServingConfig) -> None:
+    """Other machines may only reach a server that asks for keys.
+
+    Raises:
+        StartError: it would listen on another address than loopback without keys.
+    """
+    address = serving.http.address
+    if not serving.access.required and not ip_address(address).is_loopback:
+        raise StartError(
+            f"http.address = {address!r} is open to other machines: set access.required to true "
+            "and create keys with `python -m serving keys create`"
+        )
 
 
 def check_bundle(settings: Settings) -> None:
@@ -106,8 +133,8 @@ def check_bundle(settings: Settings) -> None:
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
 
 
-def prepare_records(serving: ServingConfig) -> None:
-    """Bring the records up to date, before any replica opens them.
+def prepare_records(serving: ServingConfig, demo: bool) -> None:
+    """Bring the records up to date, before any replica opens them; in a demo print a key.
 
     Raises:
         ConfigError: the url is of no known kind, or a secret is too short or open to others.
@@ -116,24 +143,47 @@ def prepare_records(serving: ServingConfig) -> None:
     migrate(serving.records)
     with closing(open_stores(serving.records)) as stores:
         adopt_published(stores, serving.bundles)
+        if demo:
+            log.info("demo key: %s", demo_key(stores.keys))
 
 
 @contextmanager
 def running_state(settings: Settings) -> Iterator[Settings]:
-    """Run the embedded state server, unless a url names another; yield settings with its url."""
-    section = settings.serving.state
-    if section.url is not None:
-        yield settings
-        return
-    server = StateServer(section.folder, section.port)
-    server.start()
-    log.info("state server on %s, data in %s", server.url, section.folder)
-    try:
-        state = section.model_copy(update={"url": server.url})
-        serving = settings.serving.model_copy(update={"state": state})
+    """Run the embedded state servers, unless a url names others, and the archiver of both.
+
+    Yields:
+        settings with their urls.
+    """
+    with ExitStack() as stack:
+        section = settings.serving.state
+        if section.url is None:
+            urls = {"url": started_state(stack, section.folder / "log", section.port)}
+            urls["live_url"] = started_state(
+                stack, section.folder / "live", section.live_port, "everysec"
+            )
+            section = section.model_copy(update=urls)
+        open_state(section)  # refuses a wrong url here, where it can still be read
+        start_archiver(stack, section, settings.serving.archive)
+        serving = settings.serving.model_copy(update={"state": section})
         yield Settings(serving, settings.surfaces)
-    finally:
-        server.stop()
+
+
+def started_state(stack: ExitStack, folder: Path, port: int, fsync: Fsync = "always") -> str:
+    """Start a state server that ends with the stack; return its url."""
+    server = StateServer(folder, port, fsync)
+    server.start()
+    stack.callback(server.stop)
+    log.info("state server on %s, data in %s", server.url, folder)
+    return server.url
+
+
+def start_archiver(stack: ExitStack, state: StateSection, archive: ArchiveSection) -> None:
+    """Start the archiver of every stream; it ends with the stack."""
+    urls = [url for url in dict.fromkeys((state.url, state.live_url)) if url is not None]
+    archiver = ArchiverProcess(urls, archive.location, archive.interval_s)
+    archiver.start()
+    stack.callback(archiver.stop)
+    log.info("archive in %s", archive.location)
 
 
 @contextmanager

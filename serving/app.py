@@ -17,13 +17,15 @@ from models.bundle import current
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.audit import heads_file, keep_heads
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
 from serving.hot_swap import SwapLimits, connect
+from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState
-from serving.live.state import OnlineState
+from serving.records.access import Gate
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -68,7 +70,7 @@ def build(
 
     Args:
         settings: everything that is configured.
-        state: recent behaviour.
+        state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
 
@@ -82,13 +84,18 @@ def build(
         stores=open_stores(serving.records),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
+        past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
         media_limit_bytes=serving.media.limit_bytes,
         publish=serving.catalogue.publish,
     )
     services.metrics.bundle.labels(services.bundle.version).set(1)
+    if serving.access.required:
+        services.gate = Gate(services.stores.keys.find)
+    heads = heads_file(serving.records.secrets)
+    services.background.append(lambda: keep_heads(services.stores.trail, heads))
     if serving.state.url is not None:
-        follow_bundles(services, serving, serving.state.url)
+        follow_bundles(services, serving, serving.state.live_url or serving.state.url)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
 
@@ -116,7 +123,10 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError("state.url is missing; the launcher sets that of the embedded server")
     try:
         return RedisState(
-            section.url, section.read_timeout_ms / 1000, section.write_timeout_ms / 1000
+            section.url,
+            section.live_url or section.url,
+            section.read_timeout_ms / 1000,
+            section.write_timeout_ms / 1000,
         )
     except ValueError as error:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
@@ -160,12 +170,20 @@ def rules_of(config: FeedConfig) -> FeedRules:
     )
 
 
+def absolute_location(location: str) -> str:
+    """A folder in full; a URL as it is."""
+    return location if "://" in location else str(Path(location).resolve())
+
+
 def _column(items: pa.Table, name: str) -> list[Any]:
     return items[name].to_pylist() if name in items.column_names else [None] * items.num_rows
 
 
 def _absolute(serving: ServingConfig) -> ServingConfig:
     state = serving.state.model_copy(update={"folder": serving.state.folder.resolve()})
+    archive = serving.archive.model_copy(
+        update={"location": absolute_location(serving.archive.location)}
+    )
     records = serving.records.model_copy(
         update={
             "folder": serving.records.folder.resolve(),
@@ -177,6 +195,7 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
     return serving.model_copy(
         update={
             "state": state,
+            "archive": archive,
             "records": records,
             "media": media,
             "log": log,

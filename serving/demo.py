@@ -5,12 +5,14 @@
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,15 @@ LOG = Path("var/log/server.log")
 PID = Path("var/server.pid")
 SHOWN = 20
 PRINTED = 6
+DEMO_KEY = re.compile(r"demo key: (\S+)")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the server is, and a key for it."""
+
+    address: str
+    key: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,20 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not wait_until_ready(address, started, options.start_limit_s):
         print(f"the server is not ready; its log is {LOG}", file=sys.stderr)
         return 1
+    server = Server(address, printed_key())
     events = [json.loads(text) for text in options.events.read_text("utf-8").splitlines()]
-    feeds = {user: feed_after(address, user, own) for user, own in by_user(events).items()}
+    feeds = {user: feed_after(server, user, own) for user, own in by_user(events).items()}
     titles = read_titles(options.bundles)
     for user, items in feeds.items():
         print_feed(user, items, titles)
     print_overlaps(feeds)
-    print_next_steps(address, next(iter(feeds)))
+    print_next_steps(server, next(iter(feeds)))
     return 0
 
 
 def start_server(port: int, bundles: Path) -> "subprocess.Popen[bytes]":
     """Start the launcher in a session of its own, so that it outlives this command."""
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "serving", "--port", str(port), "--bundles", str(bundles)]
+    options = ["--demo", "--port", str(port), "--bundles", str(bundles)]
+    command = [sys.executable, "-m", "serving", *options]
     with LOG.open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -67,7 +80,7 @@ def wait_until_ready(address: str, server: "subprocess.Popen[bytes]", limit_s: f
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            call(address, "/readyz")
+            call(Server(address, ""), "/readyz")
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             print(".", end="", flush=True)
             time.sleep(1)
@@ -87,21 +100,29 @@ def by_user(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
 
 
 def feed_after(
-    address: str, user: str, events: Sequence[Mapping[str, Any]]
+    server: Server, user: str, events: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """Send the user's events, then ask for their feed."""
-    call(address, "/v1/events", {"events": list(events)})
-    answer = call(address, "/v1/feed", {"user_id": user, "k": SHOWN})
+    call(server, "/v1/events", {"events": list(events)})
+    answer = call(server, "/v1/feed", {"user_id": user, "k": SHOWN})
     items: list[Mapping[str, Any]] = answer["items"]
     return items
 
 
-def call(address: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def printed_key() -> str:
+    """The key that the server has printed."""
+    found = DEMO_KEY.search(LOG.read_text(encoding="utf-8"))
+    if found is None:
+        raise SystemExit(f"the server printed no key; its log is {LOG}")
+    return found[1]
+
+
+def call(server: Server, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """GET, or POST a JSON body, and return the JSON answer."""
     request = urllib.request.Request(  # noqa: S310 - always http on loopback
-        address + path,
+        server.address + path,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", "X-API-Key": server.key},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         found: dict[str, Any] = json.loads(answer.read() or b"{}")
@@ -134,14 +155,15 @@ def print_overlaps(feeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         print(f"overlap of {one} and {two} in the first {SHOWN}: {share:.2f}")
 
 
-def print_next_steps(address: str, user: str) -> None:
+def print_next_steps(server: Server, user: str) -> None:
     """Lines to copy."""
     body = json.dumps({"user_id": user, "k": 5, "explain": True})
     print(
         f"\nThe server goes on running (make stop ends it, {LOG} is its log). Try:\n"
-        f"  curl -s {address}/readyz\n"
-        f"  curl -s {address}/v1/feed -H 'Content-Type: application/json' -d '{body}'\n"
-        f"  open {address}/docs"
+        f"  export KEY={server.key}\n"
+        f"  curl -s {server.address}/readyz\n"
+        f"  curl -s {server.address}/v1/feed -H \"X-API-Key: $KEY\" -d '{body}'\n"
+        f'  curl -s {server.address}/openapi.json -H "X-API-Key: $KEY"'
     )
 
 

@@ -40,6 +40,7 @@ def settings(bundles: Path, migrated_records: Path, tmp_path: Path) -> Settings:
         "TIDEGATE__BUNDLES": str(bundles),
         "TIDEGATE__FEEDS": str(SERVING_CONFIG.parent / "feeds"),
         "TIDEGATE__STATE__FOLDER": str(tmp_path / "state"),
+        "TIDEGATE__ARCHIVE__LOCATION": str(tmp_path / "archive"),
         "TIDEGATE__LOG__FOLDER": str(tmp_path / "log"),
         "TIDEGATE__RECORDS__FOLDER": str(tmp_path / "records"),
         "TIDEGATE__RECORDS__SECRETS": str(tmp_path / "secrets"),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from serving.api.access import AccessControl
 from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
@@ -69,6 +70,8 @@ def create_app(
     # The middleware added last stands outermost.
     media = {MEDIA_PATH: services.media_limit_bytes}
     app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes, of_paths=media)
+    if services.gate is not None:
+        app.add_middleware(AccessControl, gate=services.gate, clock_ms=services.clock_ms)
     app.add_middleware(
         RequestLog, lines=lines, metrics=services.metrics, host_returns_id=host_returns_id
     )

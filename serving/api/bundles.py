@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from models.bundle import BundleError, Manifest
 from serving.api.errors import ApiError, Detail, ErrorAnswer
+from serving.api.recorded import actor_of
 from serving.api.request_log import ID
 from serving.api.services import Services
 from serving.bundles.activation import Activator, NotActivatedError
@@ -16,7 +17,6 @@ from serving.live.state import StateUnreachableError
 from serving.records.contracts import Pointer
 from serving.records.errors import RecordsError
 
-OPERATOR = "operator"
 REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "no such bundle"},
     409: {"model": ErrorAnswer, "description": "not activated; what serves goes on serving"},
@@ -85,7 +85,7 @@ def bundle_routes(services: Services) -> APIRouter:
     @router.post("/{kind}/{version}/activate")
     async def activate(kind: str, version: str, request: Request) -> ActivatedAnswer:
         activator = await known(services, kind, version)
-        pointer = await activated(activator, OPERATOR, version)
+        pointer = await activated(activator, actor_of(request), version)
         return ActivatedAnswer(
             request_id=request.scope[ID], kind=kind, pointer=pointer_answer(pointer)
         )

@@ -60,14 +60,19 @@ def not_valid(error: ValidationError, body: bytes) -> ApiError:
     faults = error.errors(include_url=False)
     if faults[0]["type"] == "json_invalid":
         return _not_json(str(faults[0]["ctx"]["error"]), body)
+    return faults_listed([(fault["loc"], fault) for fault in faults])
+
+
+def faults_listed(faults: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> ApiError:
+    """Return the error of faults as pydantic tells them, each with its place."""
     details = [
         Detail(
-            field=".".join(str(part) for part in fault["loc"]) or "body",
+            field=".".join(str(part) for part in place) or "body",
             value=shown(fault["input"]),
             message=fault["msg"],
             limit=_limit(fault.get("ctx") or {}),
         )
-        for fault in faults[:DETAILS_LISTED]
+        for place, fault in faults[:DETAILS_LISTED]
     ]
     return invalid(details, len(faults))
 

@@ -12,27 +12,29 @@ from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
 from serving.api.schemas import EventBody, EventsAnswer, EventsBody
 from serving.api.services import Services
-from serving.feed.contracts import Behaviour
-from serving.live.state import StateUnreachableError, UserEvent
+from serving.live.event_stream import Appended, ConflictingEventsError, LoggedEvent, logged_event
+from serving.live.pages import Impression
+from serving.live.state import StateUnreachableError
+from serving.records.status import ANY
 
 
 def event_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return ``/v1/events``."""
 
     async def events(body: EventsBody, request: Request) -> dict[str, Any]:
-        faults = batch_faults(body.events, services.clock_ms() + services.future_limit_ms)
-        if faults:
+        now_ms = services.clock_ms()
+        earliest_ms, latest_ms = now_ms - services.past_limit_ms, now_ms + services.future_limit_ms
+        if faults := batch_faults(body.events, earliest_ms, latest_ms):
             raise invalid(faults)
-        try:
-            await services.state.append([_user_event(event) for event in body.events])
-        except StateUnreachableError as error:
-            raise ApiError(
-                503, "state_unreachable", "no event was kept; send them again"
-            ) from error
+        done = await _appended(services, body.events, now_ms)
         for event in body.events:
             services.metrics.events.labels(event.type).inc()
         request.scope[FACTS].update(events=len(body.events))
-        return {"request_id": request.scope[ID], "accepted": len(body.events)}
+        return {
+            "request_id": request.scope[ID],
+            "accepted": done.fresh,
+            "duplicates": len(done.duplicates),
+        }
 
     return [
         JsonRoute(
@@ -43,12 +45,16 @@ def event_routes(services: Services) -> list[JsonRoute[Any]]:
             EventsAnswer,
             events,
             status=202,
-            errors=((503, "the events cannot be kept now; none was"),),
+            errors=(
+                (409, "an event_id is known with another body; no event was kept"),
+                (503, "the events cannot be kept now; send the same batch again"),
+            ),
+            lines="events",
         )
     ]
 
 
-def batch_faults(events: Sequence[EventBody], latest_ms: int) -> list[Detail]:
+def batch_faults(events: Sequence[EventBody], earliest_ms: int, latest_ms: int) -> list[Detail]:
     """Return the faults that only show between rows or against the clock."""
     faults = []
     first: dict[str, int] = {}
@@ -57,18 +63,45 @@ def batch_faults(events: Sequence[EventBody], latest_ms: int) -> list[Detail]:
             message = f"repeats the event_id of events.{known}"
             field = f"events.{n}.event_id"
             faults.append(Detail(field=field, value=shown(event.event_id), message=message))
-        if epoch_ms(event.time) > latest_ms:
-            faults.append(
-                Detail(
-                    field=f"events.{n}.time",
-                    value=shown(event.time),
-                    message="lies in the future",
-                    limit=str(datetime.fromtimestamp(latest_ms / 1000, UTC)),
-                )
-            )
+        time_ms = epoch_ms(event.time)
+        if time_ms > latest_ms:
+            faults.append(_skewed(n, event, "lies in the future", latest_ms))
+        elif time_ms < earliest_ms:
+            faults.append(_skewed(n, event, "lies too far in the past", earliest_ms))
     return faults
 
 
-def _user_event(event: EventBody) -> UserEvent:
-    behaviour = Behaviour(event.item_id, event.type, epoch_ms(event.time), event.watch_ms)
-    return UserEvent(event.user_id, behaviour)
+def prepared(event: EventBody) -> LoggedEvent:
+    """An event as the stream keeps it: what was not said is left out."""
+    said = {name: value for name, value in event.__dict__.items() if value is not None}
+    return logged_event(said | {"time": epoch_ms(event.time)}, ANY)
+
+
+async def _appended(services: Services, events: Sequence[EventBody], now_ms: int) -> Appended:
+    impressions = [
+        Impression(event.user_id, event.item_id, event.request_id or "")
+        for event in events
+        if event.type == "impression"
+    ]
+    try:
+        return await services.state.append([prepared(one) for one in events], impressions, now_ms)
+    except StateUnreachableError as error:
+        message = "the batch is not known to be kept whole; send the same events again"
+        raise ApiError(503, "state_unreachable", message) from error
+    except ConflictingEventsError as error:
+        raise _conflict(events, error.positions) from error
+
+
+def _conflict(events: Sequence[EventBody], positions: Sequence[int]) -> ApiError:
+    message = "this event_id is known with another body"
+    details = [
+        Detail(field=f"events.{n}.event_id", value=shown(events[n].event_id), message=message)
+        for n in positions
+    ]
+    told = f"{details[0].field}: {message} ({len(details)} of the batch; nothing was kept)"
+    return ApiError(409, "conflicting_event", told, details)
+
+
+def _skewed(n: int, event: EventBody, message: str, limit_ms: int) -> Detail:
+    limit = str(datetime.fromtimestamp(limit_ms / 1000, UTC))
+    return Detail(field=f"events.{n}.time", value=shown(event.time), message=message, limit=limit)

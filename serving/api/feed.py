@@ -42,8 +42,8 @@ async def asked_for(
     services: Services, body: Who, k: int, excluded: tuple[str, ...]
 ) -> FeedRequest:
     """Join what the request says with what the state knows of its user."""
-    state, degraded = await _known_of(services, body.user_id)
     now_ms = services.clock_ms()
+    state, degraded = await _known_of(services, body.user_id, now_ms)
     told = [_behaviour(event, now_ms) for event in body.history or ()]
     return FeedRequest(
         k=k,
@@ -76,11 +76,13 @@ def answered(page: Page, request: Request, services: Services, started: float) -
     }
 
 
-async def _known_of(services: Services, user_id: str | None) -> tuple[UserState, tuple[str, ...]]:
+async def _known_of(
+    services: Services, user_id: str | None, now_ms: int
+) -> tuple[UserState, tuple[str, ...]]:
     if user_id is None:
         return UserState(), ()
     try:
-        return await services.state.read(user_id), ()
+        return await services.state.read(user_id, now_ms), ()
     except StateUnreachableError:
         return UserState(), ("state_unreachable",)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import Route
 
 from serving.api.errors import not_valid
+from serving.api.ndjson import NDJSON, of_lines
 
 Body = TypeVar("Body")
 
@@ -30,6 +31,7 @@ class JsonRoute(Generic[Body]):
         errors: further statuses and what they mean.
         method: of HTTP.
         takes: media type of a body that the handler reads by itself.
+        lines: the body's one list, whose entries may also come as lines of NDJSON; None if not.
     """
 
     path: str
@@ -42,6 +44,7 @@ class JsonRoute(Generic[Body]):
     errors: tuple[tuple[int, str], ...] = ()
     method: str = "POST"
     takes: str | None = None
+    lines: str | None = None
 
     def route(self) -> Route:
         """Return the route."""
@@ -59,6 +62,8 @@ class JsonRoute(Generic[Body]):
             return cast("Body", None)
         raw = await request.body()
         model = cast("type[BaseModel]", self.body)
+        if self.lines and request.headers.get("content-type", "").startswith(NDJSON):
+            return cast("Body", of_lines(raw, model, self.lines))
         try:
             return cast("Body", model.model_validate_json(raw))
         except ValidationError as error:

@@ -222,7 +222,8 @@ class RankAnswer(FeedAnswer):
 
 
 class EventsAnswer(BaseModel):
-    """How many events were kept: all of them."""
+    """All events are on disk: those accepted now, and duplicates of what was known before."""
 
     request_id: str
     accepted: int
+    duplicates: int

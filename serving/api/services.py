@@ -11,7 +11,8 @@ from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
-from serving.live.state import OnlineState
+from serving.live.online_state import OnlineState
+from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
 
@@ -55,14 +56,16 @@ class Services:
 
     Attributes:
         bundle: what serves; replaced as a whole, so a request reads it once.
-        state: recent behaviour.
+        state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         surfaces: rules by surface; DEFAULT_SURFACE for every other.
         future_limit_ms: how far ahead of the clock an event may lie.
+        past_limit_ms: how far behind it.
         media: folder of uploaded files. media_limit_bytes: of one file.
         publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        gate: checks API keys; None where none is required.
         activators: by kind of bundle.
         background: run from the app's start to its end.
     """
@@ -72,11 +75,13 @@ class Services:
     stores: Stores
     surfaces: Mapping[str, FeedRules]
     future_limit_ms: int
+    past_limit_ms: int
     media: Path
     media_limit_bytes: int
     publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    gate: Gate | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
 

@@ -117,7 +117,7 @@ def user_routes(services: Services) -> list[JsonRoute[Any]]:
 
 async def _everything_of(services: Services, user_id: str) -> dict[str, Any]:
     try:
-        state = await services.state.read(user_id)
+        state = await services.state.read(user_id, services.clock_ms())
     except StateUnreachableError as error:
         raise ApiError(503, "state_unreachable", "the user's behaviour cannot be read") from error
     try:
@@ -127,4 +127,4 @@ async def _everything_of(services: Services, user_id: str) -> dict[str, Any]:
             raise
         user = None
     recent = [behaviour._asdict() for behaviour in state.recent]
-    return {"user": user, "recent": recent, "seen": list(state.seen)}
+    return {"user": user, "recent": recent, "seen": sorted(state.seen)}

@@ -28,9 +28,15 @@ class ArchiverLease:
     it: their commit files would have the same name.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, owner: str | None = None) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            client: of the state server.
+            owner: who holds it; whoever comes back under this name goes on at once.
+        """
         self._client = client
-        self._token = secrets.token_hex(8).encode()
+        self._token = (owner or secrets.token_hex(8)).encode()
 
     def held(self) -> bool:
         """Take or extend the lease; false while another process has it."""

@@ -3,28 +3,76 @@
 from collections import defaultdict, deque
 from collections.abc import Sequence
 
+import orjson
+
 from serving.feed.contracts import Behaviour
-from serving.live.state import RECENT_EVENTS, SEEN_ITEMS, UserEvent, UserState, is_impression
+from serving.live.event_stream import Appended, ConflictingEventsError, LoggedEvent, StreamLimits
+from serving.live.mirror import VisibilityMirror
+from serving.live.pages import CommittedPage, Impression, PageDraft, VisibilityUnknownError
+from serving.live.state import RECENT_EVENTS, UserState
+from serving.records.status import servable
 
 
 class MemoryState:
-    """See `OnlineState`; forgets everything with its process."""
+    """See `OnlineState`; forgets everything with its process, and knows no exposure budgets.
+
+    Attributes:
+        visibility: what pages are checked against.
+        served: the drafts that were committed, with what was kept of them.
+    """
 
     def __init__(self) -> None:
+        self.visibility = VisibilityMirror()
+        self.visibility.replace(0, {})
+        self.served: list[tuple[PageDraft, CommittedPage]] = []
+        self._limits = StreamLimits()
+        self._known: dict[str, bytes] = {}
         self._recent: dict[str, deque[Behaviour]] = defaultdict(lambda: deque(maxlen=RECENT_EVENTS))
-        self._seen: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=SEEN_ITEMS))
+        self._shown: dict[str, dict[str, int]] = defaultdict(dict)
 
-    async def read(self, user_id: str) -> UserState:
+    async def read(self, user_id: str, now_ms: int) -> UserState:
         """See `OnlineState.read`."""
-        return UserState(tuple(self._recent.get(user_id, ())), tuple(self._seen.get(user_id, ())))
+        shown = self._shown.get(user_id, {})
+        seen = frozenset(item_id for item_id, until_ms in shown.items() if until_ms > now_ms)
+        return UserState(tuple(self._recent.get(user_id, ())), seen)
 
-    async def append(self, events: Sequence[UserEvent]) -> None:
+    async def append(
+        self, events: Sequence[LoggedEvent], impressions: Sequence[Impression], now_ms: int
+    ) -> Appended:
         """See `OnlineState.append`."""
-        for user_id, behaviour in events:
-            if is_impression(behaviour):
-                self._seen[user_id].appendleft(behaviour.item_id)
-            else:
-                self._recent[user_id].appendleft(behaviour)
+        known = [self._known.get(event.event_id) for event in events]
+        pairs = list(enumerate(zip(events, known, strict=True)))
+        if conflicts := [n for n, (event, body) in pairs if body not in (None, event.body)]:
+            raise ConflictingEventsError(conflicts)
+        for event, body in zip(events, known, strict=True):
+            self._known[event.event_id] = event.body
+            if body is None and event.recent:
+                self._recent[event.user_id].appendleft(Behaviour(*orjson.loads(event.recent)))
+        for seen in impressions:
+            self._show(seen.user_id, seen.item_id, now_ms + self._limits.shown_ms)
+        duplicates = tuple(n for n, body in enumerate(known) if body is not None)
+        fresh = len(events) - len(duplicates)
+        return Appended(f"{len(self._known)}-0" if fresh else "", fresh, duplicates)
+
+    async def commit(self, draft: PageDraft, now_ms: int) -> CommittedPage:
+        """See `OnlineState.commit`."""
+        if self.visibility.sequence is None:
+            raise VisibilityUnknownError("nothing is known of visibility")
+        kept: list[int] = []
+        hidden: list[int] = []
+        for n, one in enumerate(draft.candidates):
+            if len(kept) == draft.k:
+                break
+            status = self.visibility.status(
+                one.item_id, one.creator_id, draft.region, draft.audience
+            )
+            (kept if servable(status) else hidden).append(n)
+        for n in kept if draft.user_id else ():
+            item_id = draft.candidates[n].item_id
+            self._show(draft.user_id, item_id, now_ms + self._limits.served_ms)
+        page = CommittedPage(self.visibility.sequence, tuple(kept), tuple(hidden), ())
+        self.served.append((draft, page))
+        return page
 
     async def reachable(self) -> bool:
         """See `OnlineState.reachable`."""
@@ -32,3 +80,7 @@ class MemoryState:
 
     async def close(self) -> None:
         """See `OnlineState.close`."""
+
+    def _show(self, user_id: str, item_id: str, until_ms: int) -> None:
+        shown = self._shown[user_id]
+        shown[item_id] = max(until_ms, shown.get(item_id, 0))

@@ -1,101 +1,93 @@
-"""Online state on a server of the Redis protocol.
+"""Online state on one or two servers of the Redis protocol; `EventStream` and `Pages` name keys."""
 
-Keys: ``recent:<user id>`` and ``seen:<user id>``, lists with the newest first; an entry of
-``recent`` is a JSON array in the field order of `Behaviour`.
-"""
-
-from collections.abc import Awaitable, Sequence
-from typing import Any, TypeVar, cast
+import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from serving.feed.contracts import Behaviour
-from serving.live.state import (
-    RECENT_EVENTS,
-    SEEN_ITEMS,
-    StateUnreachableError,
-    UserEvent,
-    UserState,
-    is_impression,
-)
-
-Answer = TypeVar("Answer")
+from serving.live.event_stream import Appended, EventStream, LoggedEvent, StreamLimits
+from serving.live.pages import CommittedPage, Impression, PageDraft, Pages
+from serving.live.scripts import answered
+from serving.live.state import RECENT_EVENTS, StateUnreachableError, UserState
 
 
 class RedisState:
-    """See `OnlineState`; one pipeline a read, one transaction a write."""
+    """See `OnlineState`; one round trip a read, one a page, at most two a batch."""
 
-    def __init__(self, url: str, read_timeout_s: float, write_timeout_s: float) -> None:
+    def __init__(
+        self, log_url: str, live_url: str, read_timeout_s: float, write_timeout_s: float
+    ) -> None:
         """Connect at need.
 
         Args:
-            url: ``redis://host:port/db`` or ``unix://path``.
-            read_timeout_s: of one read.
-            write_timeout_s: of one write.
+            log_url: of the server of events, ``redis://host:port/db`` or ``unix://path``.
+            live_url: of the server of pages; may be the same.
+            read_timeout_s: of one read, and of committing a page.
+            write_timeout_s: of one batch.
         """
-        self._reader = _client(url, read_timeout_s, retries=1)
-        # A write that was sent may have been done: sending it again would append it twice.
-        self._writer = _client(url, write_timeout_s, retries=0)
+        limits = StreamLimits()
+        self._log = state_client(log_url, read_timeout_s, retries=1)
+        self._live = state_client(live_url, read_timeout_s, retries=1)
+        # What was sent may have been done: a page sent again would be logged twice.
+        self._committing = state_client(live_url, read_timeout_s)
+        self._writing = state_client(log_url, write_timeout_s)
+        self._noting = state_client(live_url, write_timeout_s)
+        self._stream = EventStream(self._writing, limits)
+        self._pages = Pages(self._committing, limits)
+        self._notes = Pages(self._noting, limits)
 
-    async def read(self, user_id: str) -> UserState:
+    async def read(self, user_id: str, now_ms: int) -> UserState:
         """See `OnlineState.read`."""
-        pipeline = self._reader.pipeline(transaction=False)
-        pipeline.lrange(f"recent:{user_id}", 0, RECENT_EVENTS - 1)
-        pipeline.lrange(f"seen:{user_id}", 0, SEEN_ITEMS - 1)
-        recent, seen = await _answered(pipeline.execute())
+        recent, shown = await asyncio.gather(
+            answered(self._log.lrange(f"recent:{user_id}", 0, RECENT_EVENTS - 1)),
+            answered(self._live.zrangebyscore(f"shown:{user_id}", f"({now_ms}", "+inf")),
+        )
         events = orjson.loads(b"[%s]" % b",".join(recent))
         return UserState(
-            tuple(Behaviour(*event) for event in events), tuple(item.decode() for item in seen)
+            tuple(Behaviour(*event) for event in events),
+            frozenset([item.decode() for item in shown]),
         )
 
-    async def append(self, events: Sequence[UserEvent]) -> None:
+    async def append(
+        self, events: Sequence[LoggedEvent], impressions: Sequence[Impression], now_ms: int
+    ) -> Appended:
         """See `OnlineState.append`."""
-        recent: dict[str, list[bytes]] = {}
-        seen: dict[str, list[bytes]] = {}
-        for user_id, behaviour in events:
-            if is_impression(behaviour):
-                seen.setdefault(user_id, []).append(behaviour.item_id.encode())
-            else:
-                recent.setdefault(user_id, []).append(orjson.dumps(list(behaviour)))
-        pipeline = self._writer.pipeline(transaction=True)
-        for name, entries, limit in (
-            ("recent", recent, RECENT_EVENTS),
-            ("seen", seen, SEEN_ITEMS),
-        ):
-            for user_id, values in entries.items():
-                pipeline.lpush(f"{name}:{user_id}", *values)
-                pipeline.ltrim(f"{name}:{user_id}", 0, limit - 1)
-        await _answered(pipeline.execute())
+        done = await self._stream.append(events, now_ms)
+        await self._notes.note(impressions, now_ms)
+        return done
+
+    async def commit(self, draft: PageDraft, now_ms: int) -> CommittedPage:
+        """See `OnlineState.commit`."""
+        return await self._pages.commit(draft, now_ms)
 
     async def reachable(self) -> bool:
         """See `OnlineState.reachable`."""
         try:
-            await _answered(cast("Awaitable[bool]", self._reader.ping()))
+            await asyncio.gather(answered(self._log.ping()), answered(self._live.ping()))
         except StateUnreachableError:
             return False
         return True
 
     async def close(self) -> None:
         """See `OnlineState.close`."""
-        await self._reader.aclose()
-        await self._writer.aclose()
+        for client in (self._log, self._live, self._committing, self._writing, self._noting):
+            await client.aclose()
 
 
-def _client(url: str, timeout_s: float, retries: int) -> Any:
+def state_client(url: str, timeout_s: float, retries: int = 0) -> Any:
+    """A client that gives up in time.
+
+    Raises:
+        ValueError: the url is of no known scheme.
+    """
     return Redis.from_url(
         url,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), retries),
     )
-
-
-async def _answered(answer: Awaitable[Answer]) -> Answer:
-    try:
-        return await answer
-    except (RedisError, OSError) as error:
-        raise StateUnreachableError(f"{type(error).__name__}: {error}") from error

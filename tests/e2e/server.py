@@ -9,8 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+
+from serving.archive.commits import SegmentKind
+from serving.archive.compaction import read_rows
+from serving.archive.store import LocalStore
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 150
@@ -38,8 +43,15 @@ class Server:
 
     @property
     def state_process_id(self) -> int:
-        """Of the state server, which may have been restarted."""
-        return int((self.folder / "state" / "lock").read_text().split()[1])
+        """Of the state server of events, which may have been restarted."""
+        return int((self.folder / "state" / "log" / "lock").read_text().split()[1])
+
+    def archived(self, kind: SegmentKind) -> list[dict[str, Any]]:
+        """Rows of the archive."""
+        rows: list[dict[str, Any]] = read_rows(
+            LocalStore(self.folder / "archive"), kind
+        ).to_pylist()
+        return rows
 
 
 @contextmanager
@@ -66,6 +78,8 @@ def launched(
     folder.mkdir(parents=True, exist_ok=True)
     environ = os.environ | {
         "TIDEGATE__STATE__FOLDER": str(folder / "state"),
+        "TIDEGATE__ARCHIVE__INTERVAL_S": "0.2",
+        "TIDEGATE__ARCHIVE__LOCATION": str(folder / "archive"),
         "TIDEGATE__LOG__FOLDER": str(folder / "log"),
         "TIDEGATE__RECORDS__FOLDER": str(folder / "records"),
         "TIDEGATE__RECORDS__SECRETS": str(folder / "secrets"),

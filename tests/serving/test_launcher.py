@@ -21,6 +21,7 @@ from tests.feed_bundles import make_feed_bundle
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TIDEGATE__STATE__FOLDER", str(tmp_path / "state"))
+    monkeypatch.setenv("TIDEGATE__ARCHIVE__LOCATION", str(tmp_path / "archive"))
     monkeypatch.setenv("TIDEGATE__LOG__FOLDER", str(tmp_path / "log"))
     monkeypatch.setenv("TIDEGATE__RECORDS__FOLDER", str(tmp_path / "records"))
     monkeypatch.setenv("TIDEGATE__RECORDS__SECRETS", str(tmp_path / "secrets"))

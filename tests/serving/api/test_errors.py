@@ -123,7 +123,7 @@ def test_what_breaks_inside_is_logged_but_not_told(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BrokenState:
-        async def read(self, user_id: str) -> UserState:
+        async def read(self, user_id: str, now_ms: int) -> UserState:
             raise RuntimeError("a secret of the house")
 
     served.services.state = BrokenState()  # type: ignore[assignment]

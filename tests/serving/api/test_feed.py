@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,9 @@ import numpy as np
 from embeddings.feed_model import FeedModel
 from serving.api.schemas import FeedAnswer, RankAnswer
 from serving.feed.contracts import FeedRules
-from serving.live.state import StateUnreachableError, UserEvent, UserState
+from serving.live.event_stream import Appended, LoggedEvent
+from serving.live.pages import CommittedPage, Impression, PageDraft
+from serving.live.state import StateUnreachableError, UserState
 from tests.serving.api.conftest import Served
 
 
@@ -35,11 +38,16 @@ def item_ids(answer: FeedAnswer) -> list[str]:
 class UnreachableState:
     """A state server that is down."""
 
-    async def read(self, user_id: str) -> UserState:
-        raise StateUnreachableError(user_id)
+    async def read(self, user_id: str, now_ms: int) -> UserState:
+        raise StateUnreachableError(f"{user_id} at {now_ms}")
 
-    async def append(self, events: list[UserEvent]) -> None:
-        raise StateUnreachableError(f"{len(events)} events")
+    async def append(
+        self, events: Sequence[LoggedEvent], impressions: Sequence[Impression], now_ms: int
+    ) -> Appended:
+        raise StateUnreachableError(f"{len(events)}, {len(impressions)} at {now_ms}")
+
+    async def commit(self, draft: PageDraft, now_ms: int) -> CommittedPage:
+        raise StateUnreachableError(f"{draft.request_id} at {now_ms}")
 
     async def reachable(self) -> bool:
         return False
@@ -169,7 +177,7 @@ def test_ranking_takes_a_thousand_candidates(served: Served) -> None:
 
 
 def test_without_state_the_feed_is_popular_and_events_are_refused(served: Served) -> None:
-    served.services.state = UnreachableState()  # type: ignore[assignment]
+    served.services.state = UnreachableState()
     answer = feed(served, user_id="u", k=3)
     assert (len(answer.items), answer.degraded) == (3, ["state_unreachable"])
     rank = served.client.post("/v1/rank", json={"user_id": "u", "candidates": ["item-1"], "k": 1})

@@ -1,15 +1,19 @@
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from redis.asyncio import Redis
 
 from serving.feed.contracts import Behaviour
 from serving.live.memory_state import MemoryState
+from serving.live.mirror import encode_rows
+from serving.live.online_state import OnlineState
+from serving.live.pages import SEQUENCE, VISIBILITY
 from serving.live.redis_state import RedisState
-from serving.live.state import OnlineState, StateUnreachableError, UserEvent, UserState
+from serving.live.state import StateUnreachableError, UserState
 from serving.live.supervisor import StateServer
-from tests.contracts.online_state import OnlineStateContract
+from serving.records.status import EVERYONE, StatusRow
+from tests.contracts.online_state import NOW, Hide, OnlineStateContract, logged
 
 pytestmark = pytest.mark.anyio
 
@@ -21,16 +25,55 @@ def anyio_backend() -> str:
 
 class TestMemoryState(OnlineStateContract):
     @pytest.fixture
-    def state(self) -> OnlineState:
+    def state(self) -> MemoryState:
         return MemoryState()
+
+    @pytest.fixture
+    def hide(self, state: MemoryState) -> Hide:
+        async def hidden(subjects: Sequence[str]) -> None:
+            state.visibility.replace(1, encoded(subjects))
+
+        return hidden
 
 
 class TestRedisState(OnlineStateContract):
     @pytest.fixture
     async def state(self, state_server: StateServer) -> AsyncIterator[OnlineState]:
-        state = RedisState(state_server.url, read_timeout_s=2, write_timeout_s=2)
+        state = RedisState(state_server.url, state_server.url, 2, 2)
         yield state
         await state.close()
+
+    @pytest.fixture
+    def hide(self, state_server: StateServer) -> Hide:
+        return hidden_at(state_server.url)
+
+
+class TestRedisStateOnTwoServers(OnlineStateContract):
+    @pytest.fixture
+    async def state(self, state_server: StateServer, live_url: str) -> AsyncIterator[OnlineState]:
+        state = RedisState(state_server.url, live_url, 2, 2)
+        yield state
+        await state.close()
+
+    @pytest.fixture
+    def hide(self, live_url: str) -> Hide:
+        return hidden_at(live_url)
+
+
+def encoded(subjects: Sequence[str]) -> dict[str, str]:
+    rows = [StatusRow(subject, EVERYONE, "hidden", True, 1, 1) for subject in subjects]
+    return {row.subject: encode_rows([row]) for row in rows}
+
+
+def hidden_at(url: str) -> Hide:
+    async def hidden(subjects: Sequence[str]) -> None:
+        async with Redis.from_url(url) as client:
+            await client.delete(VISIBILITY)
+            await client.set(SEQUENCE, 1)
+            for subject, rows in encoded(subjects).items():
+                await client.hset(VISIBILITY, subject, rows)
+
+    return hidden
 
 
 @pytest.fixture
@@ -42,11 +85,12 @@ def silent_port() -> int:
 
 
 async def test_a_missing_server_is_named_unreachable(silent_port: int) -> None:
-    state = RedisState(f"redis://127.0.0.1:{silent_port}/0", 0.2, 0.2)
+    url = f"redis://127.0.0.1:{silent_port}/0"
+    state = RedisState(url, url, 0.2, 0.2)
     with pytest.raises(StateUnreachableError, match=str(silent_port)):
-        await state.read("user")
+        await state.read("user", NOW)
     with pytest.raises(StateUnreachableError):
-        await state.append([UserEvent("user", Behaviour("a", "like", 1))])
+        await state.append([logged("user", Behaviour("a", "like", 1))], [], NOW)
     assert not await state.reachable()
     await state.close()
 
@@ -55,21 +99,22 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
-        state = RedisState(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0", 0.05, 0.05)
+        url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
+        state = RedisState(url, url, 0.05, 0.05)
         with pytest.raises(StateUnreachableError, match="Timeout"):
-            await state.read("user")
+            await state.read("user", NOW)
         await state.close()
 
 
 async def test_a_full_server_refuses_the_whole_batch(state_server: StateServer) -> None:
-    state = RedisState(state_server.url, 2, 2)
-    batch = [UserEvent(name, Behaviour("b", "like", 2)) for name in ("full-1", "full-2")]
+    state = RedisState(state_server.url, state_server.url, 2, 2)
+    batch = [logged(name, Behaviour("b", "like", 2)) for name in ("full-1", "full-2")]
     async with Redis.from_url(state_server.url) as operator:
         await operator.config_set("maxmemory", 1)
         try:
             with pytest.raises(StateUnreachableError, match="maxmemory"):
-                await state.append(batch)
+                await state.append(batch, [], NOW)
         finally:
             await operator.config_set("maxmemory", 0)
-    assert [await state.read(name) for name in ("full-1", "full-2")] == [UserState()] * 2
+    assert [await state.read(name, NOW) for name in ("full-1", "full-2")] == [UserState()] * 2
     await state.close()

@@ -1,0 +1,46 @@
+"""``python -m serving keys …`` and ``… audit …``: what operators do beside the running server."""
+
+import argparse
+import os
+from contextlib import closing
+
+from configs.schema import RecordsSection
+from serving.audit import add_audit_parser, heads_file, publish_head
+from serving.keys import ACTOR, add_keys_parser
+from serving.records.contracts import Keys, NewKey
+from serving.records.secret_keys import load_secrets
+from serving.stores import migrate, open_stores
+
+DEMO = "demo"
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Mount the commands; without one the server is started."""
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    add_keys_parser(commands)
+    add_audit_parser(commands)
+
+
+def run_command(options: argparse.Namespace, section: RecordsSection) -> int:
+    """Run the chosen command; return its exit status.
+
+    Raises:
+        ConfigError: the records' url or secrets cannot be used.
+        RecordsError: the database cannot be reached or read.
+    """
+    migrate(section)
+    with closing(open_stores(section)) as stores:
+        if options.command == "keys":
+            status = int(options.run(options, stores.keys))
+            publish_head(stores.trail, heads_file(section.secrets))
+            return status
+        key = load_secrets(section.secrets, os.environ).audit
+        return int(options.run(options, stores.trail, heads_file(section.secrets), key))
+
+
+def demo_key(keys: Keys) -> str:
+    """Return a new key for everything; that of the demo before ends."""
+    for key in keys.listed():
+        if key.principal == DEMO and key.revoked_at_ms is None:
+            keys.revoke(ACTOR, key.key_id)
+    return keys.create(ACTOR, NewKey(DEMO, ["admin"], rate_per_s=1_000, burst=2_000))
