@@ -178,7 +178,7 @@ class ItemAnswer(BaseModel):
 
 
 class RemovedAnswer(BaseModel):
-    """A candidate that was not ranked: ``unknown``, ``repeated``, ``excluded`` or ``seen``."""
+    """A candidate that was not ranked, and the code of why: ``unknown``, ``seen``, ``region`` …"""
 
     item_id: str
     reason: str

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.features import HistoryBatch
+from serving.feed.terms import ANYONE, Standing
 
 
 class ItemNames(Protocol):
@@ -66,6 +67,7 @@ class FeedRequest:
         recent: what the user did, in any order.
         seen: ids of items that were shown to the user.
         excluded: ids that the caller does not want.
+        standing: what is recorded of the user.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
     """
@@ -75,6 +77,7 @@ class FeedRequest:
     recent: tuple[Behaviour, ...] = ()
     seen: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    standing: Standing = ANYONE
     degraded: tuple[str, ...] = ()
     explain: bool = False
 
