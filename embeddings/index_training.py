@@ -18,8 +18,8 @@ from embeddings.index import (
     LISTED_KINDS,
     ExactIndex,
     FlatIndex,
-    StoredIndex,
     ListedIndex,
+    StoredIndex,
     exact_search,
     recall,
 )

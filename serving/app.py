@@ -21,13 +21,13 @@ from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.shelf import make_shelf
-from serving.live_items import LiveItems, follow_catalogue, records_of
-from serving.profiles import Profiles
-from serving.records.contracts import Catalogue
 from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState
+from serving.live_items import LiveItems, follow_catalogue, records_of
+from serving.profiles import Profiles
 from serving.records.access import Gate
+from serving.records.contracts import Catalogue
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -141,9 +141,7 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
 
 
-def load_bundle(
-    folder: Path, rules: FeedRules, catalogue: Catalogue | None = None
-) -> ServedBundle:
+def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = None) -> ServedBundle:
     """Load a feed bundle and ask it the question that the readiness probe will repeat.
 
     Args:

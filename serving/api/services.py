@@ -11,9 +11,9 @@ from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
 from serving.live.online_state import OnlineState
-from serving.records.access import Gate
 from serving.live_items import LiveItems
 from serving.profiles import Profiles
+from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
 

@@ -67,7 +67,8 @@ def terms_of(standing: Standing, facts: Facts, now_ms: int) -> Terms:
 
 def not_removed(rows: Rows, terms: Terms) -> Mask:
     """True where the item was not deleted."""
-    return ~terms.facts.column("removed")[rows]
+    kept: Mask = ~terms.facts.column("removed")[rows]
+    return kept
 
 
 def in_time(rows: Rows, terms: Terms) -> Mask:
@@ -78,22 +79,26 @@ def in_time(rows: Rows, terms: Terms) -> Mask:
 
 def in_stock(rows: Rows, terms: Terms) -> Mask:
     """True where the item is not known to be sold out."""
-    return ~terms.facts.column("sold_out")[rows]
+    kept: Mask = ~terms.facts.column("sold_out")[rows]
+    return kept
 
 
 def in_region(rows: Rows, terms: Terms) -> Mask:
     """True where the item is for the viewer's region, or for all."""
-    return terms.regions[terms.facts.column("regions")[rows]]
+    kept: Mask = terms.regions[terms.facts.column("regions")[rows]]
+    return kept
 
 
 def in_language(rows: Rows, terms: Terms) -> Mask:
     """True where the item is in the viewer's language, or in none that is known."""
-    return terms.languages[terms.facts.column("language")[rows]]
+    kept: Mask = terms.languages[terms.facts.column("language")[rows]]
+    return kept
 
 
 def for_audience(rows: Rows, terms: Terms) -> Mask:
     """True where the item is for everyone, or the viewer is of age."""
-    return np.full(len(rows), terms.adult) | ~terms.facts.column("adult")[rows]
+    kept: Mask = np.full(len(rows), terms.adult) | ~terms.facts.column("adult")[rows]
+    return kept
 
 
 def not_blocked(rows: Rows, terms: Terms) -> Mask:
