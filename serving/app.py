@@ -23,7 +23,9 @@ from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.shelf import make_shelf
 from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
-from serving.live.redis_state import RedisState
+from serving.live.redis_state import RedisState, state_client
+from serving.live.replica import carry_changes, hold_lease
+from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, records_of
 from serving.profiles import Profiles
 from serving.records.access import Gate
@@ -101,9 +103,15 @@ def build(
     services.background.append(lambda: keep_heads(services.stores.trail, heads))
     if serving.state.url is not None:
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
+        follow_visibility(services, serving.state)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
-        lambda: follow_catalogue(lambda: services.bundle.items, stores.catalogue, poll_s)
+        lambda: follow_catalogue(
+            lambda: services.bundle.items,
+            stores.catalogue,
+            lambda: services.mirror.sequence or 0,
+            poll_s,
+        )
     )
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
@@ -120,6 +128,19 @@ def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None
         lambda folder: load_bundle(folder, rules, services.stores.catalogue),
         SwapLimits(serving.bundles, serving.swap.staging_limit_s),
     )
+
+
+def follow_visibility(services: Services, section: StateSection) -> None:
+    """Keep this process's copy of visibility fresh, and carry changes to all others."""
+    url = section.live_url or section.url
+    assert url is not None  # noqa: S101 - asked by `build`
+    link = VisibilityLink(state_client(url, section.write_timeout_ms / 1000))
+    visibility = services.stores.visibility
+    services.link = link
+    services.background += [
+        lambda: hold_lease(link, visibility, services.mirror),
+        lambda: carry_changes(link, visibility),
+    ]
 
 
 def open_state(section: StateSection) -> OnlineState:

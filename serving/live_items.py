@@ -21,6 +21,7 @@ from serving.records.errors import RecordsError
 log = logging.getLogger("tidegate.catalogue")
 
 CHANGES = 500  # items a step
+LEARNING_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class Prepared:
 
     changes: Sequence[Stored]
     embedded: Embedded
+
+    @property
+    def visibility_sequence(self) -> int:
+        """Number of the newest visibility row of these items."""
+        rows = (row for stored in self.changes for row in stored.statuses)
+        return max((row.sequence for row in rows), default=0)
 
 
 class LiveItems:
@@ -87,19 +94,26 @@ class LiveItems:
 
 
 async def follow_catalogue(
-    serving: Callable[[], LiveItems], catalogue: Catalogue, interval_s: float
+    serving: Callable[[], LiveItems],
+    catalogue: Catalogue,
+    learned: Callable[[], int],
+    interval_s: float,
 ) -> None:
     """Keep whatever serves up to date until cancelled.
 
     Args:
         serving: the items of the bundle that serves now.
         catalogue: the records' change feed.
+        learned: sequence number of visibility up to which this process knows what may be shown;
+            an item is not found before its own visibility is known.
         interval_s: pause between two looks, when there was nothing new.
     """
     while True:
         try:
             items = serving()
             prepared = await asyncio.to_thread(items.prepare, catalogue)
+            while learned() < prepared.visibility_sequence:
+                await asyncio.sleep(LEARNING_S)
             items.apply(prepared)
             pause_s = 0.0 if prepared.changes else interval_s
         except (RecordsError, BundleError) as error:

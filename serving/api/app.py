@@ -18,7 +18,9 @@ from serving.api.openapi import describe
 from serving.api.probes import probe_routes
 from serving.api.request_log import Lines, RequestLog
 from serving.api.services import Services
+from serving.api.takedowns import takedown_routes
 from serving.api.users import user_routes
+from serving.live.replica import first_read
 
 
 def create_app(
@@ -39,6 +41,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(run()) for run in services.background]
+        if services.link is not None:
+            await first_read(services.mirror)
         yield
         for task in tasks:
             task.cancel()
@@ -62,6 +66,7 @@ def create_app(
         *event_routes(services),
         *catalogue_routes(services),
         *user_routes(services),
+        *takedown_routes(services),
     ]
     app.router.routes.extend(route.route() for route in routes)
     app.include_router(probe_routes(services))

@@ -10,9 +10,10 @@ from fastapi import Request
 from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
 from serving.api.schemas import FeedAnswer, FeedBody, HistoryEvent, RankAnswer, RankBody, Who
-from serving.api.services import Services
+from serving.api.services import ServedBundle, Services
 from serving.feed.contracts import Behaviour, FeedRequest, Page, PageItem
 from serving.feed.terms import Standing
+from serving.live.publish import AUDIENCE, SPARE_ITEMS, Viewing, published, shortened
 from serving.live.state import StateUnreachableError, UserState, is_impression
 from serving.profiles import standing_of
 from serving.records.errors import RecordsError
@@ -23,16 +24,23 @@ def feed_routes(services: Services) -> list[JsonRoute[Any]]:
 
     async def feed(body: FeedBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
-        asked = await asked_for(services, body, body.k, tuple(body.exclude))
-        engine = services.bundle.engine
-        page = engine.feed(asked, services.rules(body.context.surface))
+        viewing = viewing_of(services, body, request.scope[ID], body.k)
+        bundle = services.bundle
+        wanted = body.k + SPARE_ITEMS
+        asked = await asked_for(services, bundle, body, viewing, wanted, tuple(body.exclude))
+        page = bundle.engine.feed(asked, services.rules(body.context.surface))
+        committing = time.perf_counter()
+        page = await published(services.state, services.mirror, page, viewing, asked.now_ms)
+        page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
         return answered(page, request, services, started)
 
     async def rank(body: RankBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
-        asked = await asked_for(services, body, body.k, ())
-        engine = services.bundle.engine
-        page = engine.rank(asked, body.candidates, services.rules(body.context.surface))
+        viewing = viewing_of(services, body, request.scope[ID], body.k)
+        bundle = services.bundle
+        asked = await asked_for(services, bundle, body, viewing, body.k, ())
+        rules = services.rules(body.context.surface)
+        page = shortened(bundle.engine.rank(asked, body.candidates, rules), viewing)
         removed = [{"item_id": one.item_id, "reason": one.reason} for one in page.removed]
         return answered(page, request, services, started) | {"removed": removed}
 
@@ -42,11 +50,31 @@ def feed_routes(services: Services) -> list[JsonRoute[Any]]:
     ]
 
 
+def viewing_of(services: Services, body: Who, request_id: str, k: int) -> Viewing:
+    """For whom and where the page is made."""
+    return Viewing(
+        request_id=request_id,
+        user_id=body.user_id or "",
+        region=(body.context.region or "").upper(),
+        surface=body.context.surface or "",
+        k=k,
+        trusted=services.mirror.trusted(time.monotonic()),
+    )
+
+
 async def asked_for(
-    services: Services, body: Who, k: int, excluded: tuple[str, ...]
+    services: Services,
+    bundle: ServedBundle,
+    body: Who,
+    viewing: Viewing,
+    k: int,
+    excluded: tuple[str, ...],
 ) -> FeedRequest:
-    """Join what the request says with what the state knows of its user."""
+    """Join what the request says with what the state knows of its user and its items."""
     now_ms = services.clock_ms()
+    engine = bundle.engine
+    # Before the state is read: a mirror that learns more meanwhile does no harm.
+    hidden = services.hidden.mask(engine.model.vocabulary, engine.shelf, viewing.region, AUDIENCE)
     (standing, impersonal), (state, degraded) = await asyncio.gather(
         _standing_of(services, body), _known_of(services, body.user_id, now_ms)
     )
@@ -58,6 +86,7 @@ async def asked_for(
         recent=() if impersonal else recent,
         seen=(*(one.item_id for one in told if is_impression(one)), *state.seen),
         excluded=excluded,
+        hidden=hidden,
         standing=standing,
         degraded=(*impersonal, *degraded),
         explain=body.explain,

@@ -32,6 +32,7 @@ class JsonRoute(Generic[Body]):
         method: of HTTP.
         takes: media type of a body that the handler reads by itself.
         lines: the body's one list, whose entries may also come as lines of NDJSON; None if not.
+        status_of: answer -> status, where it tells how far the act has come; None for `status`.
     """
 
     path: str
@@ -45,14 +46,16 @@ class JsonRoute(Generic[Body]):
     method: str = "POST"
     takes: str | None = None
     lines: str | None = None
+    status_of: Callable[[dict[str, Any]], int] | None = None
 
     def route(self) -> Route:
         """Return the route."""
 
         async def endpoint(request: Request) -> Response:
             request.scope["route"] = route  # for log and metrics, as FastAPI does for its own
-            content = orjson.dumps(await self.handle(await self._body(request), request))
-            return Response(content, self.status, media_type="application/json")
+            answer = await self.handle(await self._body(request), request)
+            status = self.status if self.status_of is None else self.status_of(answer)
+            return Response(orjson.dumps(answer), status, media_type="application/json")
 
         route = Route(self.path, endpoint, methods=[self.method])
         return route

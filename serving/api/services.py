@@ -10,7 +10,10 @@ from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
+from serving.live.hidden_rows import HiddenRows
+from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
+from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems
 from serving.profiles import Profiles
 from serving.records.access import Gate
@@ -73,6 +76,9 @@ class Services:
         gate: checks API keys; None where none is required.
         activators: by kind of bundle.
         background: run from the app's start to its end.
+        mirror: this process's copy of visibility, kept by its lease while the app runs.
+        link: the way of visibility to all replicas; None without a state server.
+        hidden: rows of the bundle by what the mirror hides.
     """
 
     bundle: ServedBundle
@@ -90,6 +96,12 @@ class Services:
     gate: Gate | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
+    mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
+    link: VisibilityLink | None = None
+
+    def __post_init__(self) -> None:
+        """Derive what follows from the rest."""
+        self.hidden = HiddenRows(self.mirror)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""

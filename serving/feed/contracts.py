@@ -1,5 +1,6 @@
 """What the feed core needs from a model and what the host tells it about a request."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -57,6 +58,14 @@ class Behaviour(NamedTuple):
     watch_ms: float | None = None
 
 
+class DeadlineError(Exception):
+    """The caller no longer waits; `stage` is the last that was done."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the deadline passed during {stage}")
+        self.stage = stage
+
+
 @dataclass(frozen=True)
 class FeedRequest:
     """One request with everything its host knows about the user.
@@ -68,8 +77,10 @@ class FeedRequest:
         seen: ids of items that were shown to the user.
         excluded: ids that the caller does not want.
         standing: what is recorded of the user.
+        hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
+        deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
     """
 
     k: int
@@ -78,8 +89,10 @@ class FeedRequest:
     seen: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     standing: Standing = ANYONE
+    hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False
+    deadline_s: float = math.inf
 
 
 @dataclass(frozen=True)

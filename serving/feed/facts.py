@@ -58,6 +58,7 @@ class Facts:
         self.regions: Codes[frozenset[str]] = Codes()
         self._room = np.zeros(256, COLUMNS)
         self._count = 0
+        self.version = 0  # counts changes, so that what is derived knows when it is old
 
     def __len__(self) -> int:
         return self._count
@@ -76,6 +77,7 @@ class Facts:
             raise IndexError(f"row {row} comes after the next one, {self._count}")
         if row == len(self._room):
             self._room = np.concatenate([self._room, np.zeros(len(self._room), COLUMNS)])
+        self.version += 1
         self._room[row] = (
             self.creators.code(item.get("creator_id")),
             self.categories.code(item.get("category") or None),

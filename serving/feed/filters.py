@@ -43,6 +43,18 @@ def not_seen(rows: Rows, viewer: Viewer) -> Mask:
     return np.isin(rows, viewer.seen, invert=True)
 
 
+def not_hidden(rows: Rows, viewer: Viewer) -> Mask:
+    """True where the item may be shown to this viewer at all.
+
+    An item that came after the mask was made is not shown yet.
+    """
+    if viewer.hidden is None:
+        return np.ones(len(rows), bool)
+    known = rows < len(viewer.hidden)
+    shown: Mask = known & ~viewer.hidden[np.where(known, rows, 0)]
+    return shown
+
+
 def by_terms(rule: Callable[[Rows, Terms], Mask]) -> Callable[[Rows, Viewer], Mask]:
     """Return a rule over the viewer's terms as one over the viewer."""
     return lambda rows, viewer: rule(rows, viewer.terms)
@@ -57,7 +69,11 @@ FACT_FILTERS = (
     Filter("audience", by_terms(for_audience)),
     Filter("blocked", by_terms(not_blocked)),
 )
-DEFAULT_FILTERS = (Filter("excluded", not_excluded), Filter("seen", not_seen))
+DEFAULT_FILTERS = (
+    Filter("hidden", not_hidden),
+    Filter("excluded", not_excluded),
+    Filter("seen", not_seen),
+)
 
 
 def filtered(

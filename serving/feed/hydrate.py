@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.arrays import Rows
+from models.arrays import Mask, Rows
 from models.features import History, action_of, watch_ratio_of
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.shelf import Shelf
@@ -21,12 +21,14 @@ class Viewer:
         seen: rows that were shown or acted upon, distinct.
         excluded: rows that the caller does not want, distinct.
         terms: on which items may be shown.
+        hidden: [N] true where an item may not be shown; None for nothing hidden.
     """
 
     history: History
     seen: Rows
     excluded: Rows
     terms: Terms
+    hidden: Mask | None = None
 
 
 def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
@@ -39,6 +41,7 @@ def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
         _known(np.concatenate([rows, shown])),
         _known(names.rows(request.excluded)),
         terms_of(request.standing, shelf.facts, request.now_ms),
+        request.hidden,
     )
 
 

@@ -10,6 +10,7 @@ from serving.records.status import (
     creator_subject,
     item_subject,
     resolve,
+    servable,
     strictest,
 )
 
@@ -60,6 +61,14 @@ class VisibilityMirror:
         subjects = (item_subject(item_id), creator_subject(creator_id))
         found = (self._rows.get(subject, ()) for subject in subjects)
         return strictest(*(resolve(rows, region, audience) for rows in found))
+
+    def hidden(self, region: str, audience: str) -> list[str]:
+        """Subjects that a viewer may not see."""
+        return [
+            subject
+            for subject, rows in self._rows.items()
+            if not servable(resolve(rows, region, audience))
+        ]
 
 
 def encode_rows(rows: Iterable[StatusRow]) -> str:

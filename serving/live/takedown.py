@@ -112,6 +112,10 @@ class VisibilityLink:
         mirror.renew(sent_s)
         return held != str(sequence)
 
+    async def close(self) -> None:
+        """Give connections back; nothing may be asked afterwards."""
+        await self._client.aclose()
+
     async def leave(self, replica: str) -> None:
         """A replica that answers no more need not be waited for."""
         await answered(self._client.hdel(REPLICAS, replica))

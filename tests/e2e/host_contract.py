@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from serving.api.errors import ErrorAnswer
@@ -34,6 +35,10 @@ def feed(server: Server, user_id: str) -> FeedAnswer:
     response = server.http.post("/v1/feed", json={"user_id": user_id, "k": 10})
     assert response.status_code == 200, response.text
     return FeedAnswer.model_validate(response.json())
+
+
+def decide(server: Server, path: str, item_id: str) -> httpx.Response:
+    return server.http.post(path, json={"item_id": item_id, "reason": "a test"})
 
 
 class HostContract:
@@ -63,6 +68,47 @@ class HostContract:
             time.sleep(0.1)
         assert len(found) == 2
         assert {(row["event_id"], row["item_id"]) for row in found} == sent
+
+    def test_served_pages_reach_the_archive(self, server: Server) -> None:
+        user = uuid4().hex
+        response = server.http.post("/v1/feed", json={"user_id": user, "k": 3}).json()
+        deadline = time.monotonic() + RECOVERY_LIMIT_S
+        while not (rows := [row for row in server.archived("served") if row["user_id"] == user]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert {row["request_id"] for row in rows} == {response["request_id"]}
+        shown = [(item["item_id"], item["position"] - 1) for item in response["items"]]
+        assert [(row["item_id"], row["position"]) for row in rows] == shown
+        assert {(row["source"], row["propensity"]) for row in rows} == {("popular", 1.0)}
+
+    def test_what_is_taken_down_is_served_to_nobody_until_it_is_restored(
+        self, server: Server
+    ) -> None:
+        item = feed(server, uuid4().hex).items[0].item_id
+        taken = decide(server, "/v1/admin/takedowns", item)
+        assert (taken.status_code, taken.json()["applied"]) == (200, "done")
+        for _ in range(5):
+            assert item not in {one.item_id for one in feed(server, uuid4().hex).items}
+        body = {"history": [], "candidates": [item], "k": 1}
+        ranked = server.http.post("/v1/rank", json=body).json()
+        assert ranked["removed"] == [{"item_id": item, "reason": "hidden"}]
+        assert decide(server, "/v1/admin/takedowns/restore", item).status_code == 200
+        assert feed(server, uuid4().hex).items[0].item_id == item
+
+    def test_a_takedown_without_state_is_carried_later(self, server: Server) -> None:
+        item = feed(server, uuid4().hex).items[1].item_id
+        os.kill(server.live_process_id, signal.SIGSTOP)
+        try:
+            taken = decide(server, "/v1/admin/takedowns", item)
+            assert (taken.status_code, taken.json()["applied"]) == (202, "pending")
+            assert "state_unreachable" in feed(server, uuid4().hex).degraded
+        finally:
+            os.kill(server.live_process_id, signal.SIGCONT)
+        deadline = time.monotonic() + RECOVERY_LIMIT_S
+        while item in {one.item_id for one in feed(server, uuid4().hex).items}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert decide(server, "/v1/admin/takedowns/restore", item).status_code == 200
 
     def test_candidates_are_ranked(self, server: Server) -> None:
         body = {"history": [{"item_id": "item-3"}], "candidates": ["item-1", "nowhere"], "k": 5}

@@ -46,6 +46,11 @@ class Server:
         """Of the state server of events, which may have been restarted."""
         return int((self.folder / "state" / "log" / "lock").read_text().split()[1])
 
+    @property
+    def live_process_id(self) -> int:
+        """Of the state server of pages and visibility."""
+        return int((self.folder / "state" / "live" / "lock").read_text().split()[1])
+
     def archived(self, kind: SegmentKind) -> list[dict[str, Any]]:
         """Rows of the archive."""
         rows: list[dict[str, Any]] = read_rows(

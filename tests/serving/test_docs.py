@@ -33,8 +33,7 @@ def test_every_setting_is_explained(key: str) -> None:
 def test_every_code_is_explained() -> None:
     errors = re.findall(r'ApiError\(\s*\d{3}, "(\w+)"', CORE)
     degraded = re.findall(
-        r'"(unknown_\w+|state_unreachable|interests_not_finite|not_personalised|profile_unreachable)"',
-        CORE,
+        r'"(unknown_\w+|\w+_unknown|\w+_unreachable|interests_not_finite|not_personalised)"', CORE
     )
     reasons = re.findall(r'Reason\("(\w+)"', CORE)
     removed = [rule.reason for rule in DEFAULT_FILTERS + FACT_FILTERS] + ["unknown", "repeated"]

@@ -61,6 +61,9 @@ class Served:
 @pytest.fixture
 def served(settings: Settings) -> Iterator[Served]:
     app = build(settings, MemoryState(), process="test")
+    mirror = app.state.services.mirror
+    mirror.replace(0, {})
+    mirror.renew(float("inf"))  # no lease is kept in these tests
     client = Client(app)
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()

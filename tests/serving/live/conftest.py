@@ -1,26 +1,13 @@
 """A real state server, as the launcher starts it, shared by the session and emptied per test."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
-from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
-from serving.live.supervisor import StateServer
-
 T = TypeVar("T")
-
-
-@pytest.fixture(scope="session")
-def live_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = StateServer(tmp_path_factory.mktemp("live"))
-    server.start()
-    with SyncRedis.from_url(server.url) as client:
-        client.config_set("appendfsync", "everysec")  # what survives a kill is tested elsewhere
-    yield server.url
-    server.stop()
 
 
 @pytest.fixture

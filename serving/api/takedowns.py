@@ -1,0 +1,102 @@
+"""Routes of the operator: taking an item down everywhere at once, and showing it again."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from serving.api.json_route import JsonRoute
+from serving.api.recorded import FULL, UNREACHABLE, actor_of, recorded
+from serving.api.request_log import ID
+from serving.api.schemas import Asked, Identifier
+from serving.api.services import Services
+from serving.live.state import StateUnreachableError
+from serving.live.takedown import Applied, apply_everywhere
+from serving.records.errors import RecordsError
+from serving.records.status import ANY, Scope, Status
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+
+
+class TakedownBody(Asked):
+    """One item, for everyone or for a region; an item that only a bundle holds can be named too."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"item_id": "item-7", "reason": "court order 12/26"}]}
+    )
+    item_id: Identifier
+    reason: Reason
+    region: Identifier | None = None
+
+
+class TakedownAnswer(BaseModel):
+    """How far the change has come.
+
+    `done`: no answer to a request that begins now holds the item. `pending` (202): it is recorded,
+    and carried to every replica as soon as the state can be reached.
+    """
+
+    request_id: str
+    item_id: str
+    sequence: int
+    applied: Literal["done", "pending"]
+
+
+def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
+    """Return ``/v1/admin/takedowns`` and its ``/restore``."""
+
+    def deciding(status: Status) -> Any:
+        async def decide(body: TakedownBody, request: Request) -> dict[str, Any]:
+            visibility = services.stores.visibility
+            scope = Scope(region=(body.region or ANY).upper())
+            row = await recorded(
+                visibility.decide, actor_of(request), body.item_id, status, scope, body.reason
+            )
+            applied = await carried(services, row.sequence)
+            return {
+                "request_id": request.scope[ID],
+                "item_id": body.item_id,
+                "sequence": row.sequence,
+                "applied": applied,
+            }
+
+        return decide
+
+    ways: list[tuple[str, str, Status]] = [
+        ("/v1/admin/takedowns", "Hide an item from every answer that begins now", "hidden"),
+        ("/v1/admin/takedowns/restore", "Show an item again", "visible"),
+    ]
+    return [
+        JsonRoute(
+            path,
+            "admin",
+            summary,
+            TakedownBody,
+            TakedownAnswer,
+            deciding(status),
+            errors=(UNREACHABLE, FULL),
+            status_of=applied_status,
+        )
+        for path, summary, status in ways
+    ]
+
+
+def applied_status(answer: Mapping[str, Any]) -> int:
+    """Return the status of an act that has come so far."""
+    return 200 if answer["applied"] == "done" else 202
+
+
+async def told(services: Services) -> None:
+    """Let the state know at once what was recorded; if it is away, it learns it later."""
+    if services.link is not None:
+        with contextlib.suppress(StateUnreachableError, RecordsError):
+            await services.link.push(services.stores.visibility)
+
+
+async def carried(services: Services, sequence: int) -> Applied:
+    """Carry a recorded change to every replica; without a state server there is no way to."""
+    if services.link is None:
+        return "pending"
+    return await apply_everywhere(services.link, services.stores.visibility, sequence)
