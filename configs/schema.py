@@ -112,6 +112,7 @@ class ServingConfig(Section):
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    policies: Path = Path("configs/policies")
 
 
 class SourcesSection(Section):

@@ -27,6 +27,8 @@ from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, records_of
+from serving.moderation.desk import ModerationDesk
+from serving.moderators import load_moderator
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
@@ -84,6 +86,7 @@ def build(
     serving = settings.serving
     stores = open_stores(serving.records)
     rules = settings.surfaces[DEFAULT_SURFACE]
+    moderator = load_moderator(serving)
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
         state=state,
@@ -95,6 +98,7 @@ def build(
         media=serving.media.folder,
         media_limit_bytes=serving.media.limit_bytes,
         publish=serving.catalogue.publish,
+        moderation=None if moderator is None else ModerationDesk(moderator),
     )
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
@@ -238,5 +242,6 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "policies": serving.policies.resolve(),
         }
     )

@@ -15,6 +15,7 @@ from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems
+from serving.moderation.desk import ModerationDesk
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
@@ -74,6 +75,7 @@ class Services:
         metrics: of this process.
         clock_ms: the present moment.
         gate: checks API keys; None where none is required.
+        moderation: judges texts; None where no moderation bundle is published.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -94,6 +96,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
     gate: Gate | None = None
+    moderation: ModerationDesk | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)

@@ -65,6 +65,18 @@ def test_nothing_but_the_probes_answers_without_a_key(
     assert response.headers["www-authenticate"] == "Bearer"
 
 
+def test_a_key_in_the_query_opens_perspectives_route_alone(served: Served) -> None:
+    text = key(served, "moderate")
+    body = {"comment": {"text": "x"}, "requestedAttributes": {"TOXICITY": {}}}
+    asked = served.client.post(f"/v1alpha1/comments:analyze?key={text}", json=body)
+    assert asked.json()["error"]["code"] == "no_moderation_bundle"  # so the key was taken
+    other = served.client.post(f"/v1/moderations?key={text}", json={"input": "x"})
+    assert other.status_code == 401
+    wrong = served.client.post("/v1alpha1/comments:analyze?key=wrong", json=body)
+    assert wrong.status_code == 403
+    assert text not in served.log.read_text()
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_the_probes_answer_everyone(served: Served, path: str) -> None:
     assert served.client.get(path).status_code == 200
