@@ -12,11 +12,13 @@ from configs.load import ConfigError, load
 from configs.schema import FeedConfig, ServingConfig, StateSection
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
+from serving.api.admission import Admission
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.audit import heads_file, keep_heads
 from serving.bundles.redis_board import RedisBoard
+from serving.feed.admission import AdmissionLimits
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
@@ -98,6 +100,7 @@ def build(
         media=serving.media.folder,
         media_limit_bytes=serving.media.limit_bytes,
         publish=serving.catalogue.publish,
+        admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
         moderation=None if moderator is None else ModerationDesk(moderator),
     )
     services.metrics.bundle.labels(services.bundle.version).set(1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
@@ -74,6 +75,7 @@ class Services:
         profiles: what is recorded of users, remembered for a moment.
         metrics: of this process.
         clock_ms: the present moment.
+        admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
         moderation: judges texts; None where no moderation bundle is published.
         activators: by kind of bundle.
@@ -95,6 +97,7 @@ class Services:
     profiles: Profiles
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    admission: Admission = field(kw_only=True)
     gate: Gate | None = None
     moderation: ModerationDesk | None = None
     activators: dict[str, Activator] = field(default_factory=dict)

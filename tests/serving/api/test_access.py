@@ -139,3 +139,12 @@ def test_the_principal_of_the_key_stands_in_the_audit_trail(served: Served) -> N
 )
 def test_what_is_not_listed_is_for_the_operator(path: str, scope: str) -> None:
     assert scope_of(path) == scope
+
+
+def test_only_the_operators_routes_need_the_scope_of_all(served: Served) -> None:
+    headers = bearer(key(served, "feed"))
+    paths = served.client.get("/openapi.json", headers=headers).json()["paths"]
+    probes = {"/healthz", "/readyz", "/metrics"}
+    left = [path for path in paths if scope_of(path) == "admin" and path not in probes]
+    assert left
+    assert not [path for path in left if not path.startswith(("/v1/admin/", "/v1/users"))]
