@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from configs.load import ConfigError, load
-from configs.schema import FeedConfig, ServingConfig, StateSection
+from configs.schema import FeedConfig, InternalSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
 from serving.api.admission import Admission
 from serving.api.app import create_app
+from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.audit import heads_file, keep_heads
@@ -107,7 +108,10 @@ def build(
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
     heads = heads_file(serving.records.secrets)
-    services.background.append(lambda: keep_heads(services.stores.trail, heads))
+    services.background += [
+        lambda: keep_heads(services.stores.trail, heads),
+        lambda: serve_probes(services, *internal_address(serving.internal, process)),
+    ]
     if serving.state.url is not None:
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
@@ -122,6 +126,12 @@ def build(
     )
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def internal_address(section: InternalSection, process: str) -> tuple[str, int]:
+    """Address and port of one process's probes: process n has the n-th port from the first."""
+    number = int(process) if process.isdecimal() else 0
+    return section.address, section.port + number if section.port else 0
 
 
 def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
