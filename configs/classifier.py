@@ -21,7 +21,7 @@ class ClassifierFit(Section):
     epochs: int = Field(ge=1)
     batch: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
-    wide_learning_rate: float = Field(gt=0)
+    wide_inverse_l2: float = Field(gt=0)
     feature_dropout: float = Field(ge=0, lt=1)
     word_dropout: float = Field(ge=0, lt=1)
     width: int = Field(ge=1)

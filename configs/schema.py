@@ -85,6 +85,14 @@ class RaySection(Section):
     replica_first_port: int = Field(default=30_000, ge=1_024, le=64_535)  # and the 1,000 above
 
 
+class AdmissionSection(Section):
+    """Overload: the queue of feed requests in one process."""
+
+    queue: int = Field(default=48, ge=1)  # let in and not answered; then 503
+    fewer_from: float = Field(default=0.5, ge=0, le=1)  # share of it: a fifth of the candidates
+    popular_from: float = Field(default=0.75, ge=0, le=1)  # share of it: what is popular
+
+
 class AccessSection(Section):
     """API keys."""
 
@@ -108,10 +116,12 @@ class ServingConfig(Section):
     catalogue: CatalogueSection = CatalogueSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
+    admission: AdmissionSection = AdmissionSection()
     access: AccessSection = AccessSection()
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    policies: Path = Path("configs/policies")
 
 
 class SourcesSection(Section):

@@ -1,8 +1,9 @@
 """Text as integer arrays: one implementation for training and for serving. NumPy only.
 
 Two views. A bag of hashed features: characters and words of the canonical text, their pairs,
-letter triples (for words that are masked or misspelt), and pairs of syllables, which see what is
-written by sound. And the sequence of words, an ideograph being one, in which order is kept.
+letter triples (for words that are masked or misspelt), pairs of syllables, which see what is
+written by sound, and runs of characters before gaps and repeats are taken out. And the sequence of
+words, an ideograph being one, in which order is kept.
 """
 
 import itertools
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 from models.arrays import Rows
 from models.canonical import read, spoken
 
-FEATURE_BUCKETS = 1 << 17
+FEATURE_BUCKETS = 1 << 19
 WORD_BUCKETS = 1 << 15
-MOST_WORDS = 160  # of one text; longer ones are scored in windows
-_MOST_CHARACTERS = 600
+MOST_WORDS = 160  # of one text
+WINDOW_CHARACTERS = 600  # of one text; longer ones are scored in windows
 _WORD = re.compile(r"[a-z0-9*']+|[\u3400-\u4dbf\u4e00-\u9fff]|[^\s\w]")
 _QUOTED = re.compile('["“”「『《][^"“”「」『』》]{1,120}["“”」』》]')
 
@@ -54,10 +55,11 @@ def text_tokens(text: str) -> tuple[list[int], list[int]]:
     Raises:
         TextError: as `models.canonical.read`.
     """
-    reading = read(text[:_MOST_CHARACTERS])
+    reading = read(text[:WINDOW_CHARACTERS])
     plain = (reading.leet or reading.canonical).text
     words = _WORD.findall(plain)
-    features = {_bucket(name, FEATURE_BUCKETS) for name in _features(plain, words)}
+    names = itertools.chain(_features(plain, words), _characters(reading.folded.text))
+    features = {_bucket(name, FEATURE_BUCKETS) for name in names}
     return sorted(features), [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]]
 
 
@@ -71,6 +73,13 @@ def padded(rows: Sequence[Sequence[int] | NDArray[np.int32]]) -> Rows:
 
 def _bucket(name: str, buckets: int) -> int:
     return 1 + crc32(name.encode("utf-8", "surrogatepass")) % (buckets - 1)
+
+
+def _characters(folded: str) -> Iterator[str]:
+    """Runs of one to three characters as they were written, gaps and repeats among them."""
+    for length in range(1, 4):
+        for i in range(len(folded) - length + 1):
+            yield f"c {folded[i : i + length]}"
 
 
 def _features(plain: str, words: list[str]) -> Iterator[str]:

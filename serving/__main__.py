@@ -27,6 +27,7 @@ from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
 from serving.live.supervisor import Fsync, StateServer, StateServerError
+from serving.moderators import load_moderator
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
 from serving.stores import migrate, open_stores
@@ -131,6 +132,8 @@ def check_bundle(settings: Settings) -> None:
     bundle = load_bundle(current(root, KIND), settings.surfaces[DEFAULT_SURFACE])
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
+    if moderator := load_moderator(settings.serving):
+        log.info("moderation bundle %s", moderator.model.version)
 
 
 def prepare_records(serving: ServingConfig, demo: bool) -> None:

@@ -14,11 +14,13 @@ from configs.load import ConfigError, load
 from configs.schema import FeedConfig, ServingConfig, StateSection
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
+from serving.api.admission import Admission
 from serving.api.app import create_app
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.audit import heads_file, keep_heads
 from serving.bundles.redis_board import RedisBoard
+from serving.feed.admission import AdmissionLimits
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.shelf import make_shelf
@@ -27,6 +29,8 @@ from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
+from serving.moderation.desk import ModerationDesk
+from serving.moderators import load_moderator
 from serving.records.access import Gate
 from serving.stores import open_stores
 
@@ -80,6 +84,7 @@ def build(
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
+    moderator = load_moderator(serving)
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
         state=state,
@@ -90,6 +95,8 @@ def build(
         media=serving.media.folder,
         media_limit_bytes=serving.media.limit_bytes,
         publish=serving.catalogue.publish,
+        admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
+        moderation=None if moderator is None else ModerationDesk(moderator),
     )
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
@@ -217,5 +224,6 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "policies": serving.policies.resolve(),
         }
     )

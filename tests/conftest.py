@@ -57,3 +57,13 @@ def state_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StateServ
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def moderation_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that has learned hate and harassment from sentences by template."""
+    from tests.moderation_bundles import make_moderation_bundle  # torch, where it is needed only
+
+    folder = tmp_path_factory.mktemp("moderation") / "bundle"
+    make_moderation_bundle(folder)
+    return folder

@@ -3,6 +3,9 @@
 ``python -m training.evaluate retrieval --bundle BUNDLE... --dataset kuairand --data PATH
 --protocol unseen-users [--fit-data PATH]``
 
+``python -m training.evaluate moderation --bundle BUNDLE --data FILE --label LABEL_OR_GROUP`` judges
+a moderation bundle (``training.moderation_evaluation``).
+
 Several bundles are seeds of one recipe: their rows are averaged. The two-tower model is scored
 through its exported ONNX towers and its index, as it is served.
 """
@@ -19,6 +22,7 @@ from tqdm import tqdm
 
 from embeddings.feed_model import FeedModel, load_feed_model
 from models.arrays import Mask, Rows
+from training import moderation_evaluation
 from training.bars import RETRIEVAL_BARS
 from training.choose import Chosen, choose_and_score
 from training.cold import content_popularity_ranking, two_tower_cold_ranking
@@ -51,6 +55,14 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, evaluate, print one JSON object."""
     options = parser().parse_args(arguments)
+    if options.what == "moderation":
+        moderation_evaluation.main(options)
+    else:
+        evaluate_retrieval(options)
+
+
+def evaluate_retrieval(options: argparse.Namespace) -> None:
+    """Score each bundle and the baselines, and print one table."""
     outcomes: list[Outcome] = []
     for bundle in options.bundle:
         outcomes.append(outcome_of(options, Path(bundle), outcomes))
@@ -70,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     top = argparse.ArgumentParser(prog="training.evaluate", description=__doc__)
-    retrieval = top.add_subparsers(required=True, dest="what").add_parser("retrieval")
+    commands = top.add_subparsers(required=True, dest="what")
+    moderation_evaluation.add_arguments(commands.add_parser("moderation"))
+    retrieval = commands.add_parser("retrieval")
     retrieval.add_argument("--bundle", required=True, nargs="+", help="one, or seeds of one recipe")
     retrieval.add_argument("--dataset", required=True, choices=DATASETS)
     retrieval.add_argument("--data", type=Path, help="folder whose users are scored")

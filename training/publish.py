@@ -1,4 +1,4 @@
-"""Publish a trained bundle: copy it beside the others and make it the current one.
+"""Publish a trained bundle of either kind: copy it beside the others and make it the current one.
 
 ``python -m training.publish --bundle BUNDLE [--bundles var/bundles]``
 
@@ -7,12 +7,18 @@ made current again.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from embeddings.feed_model import KIND, load_feed_model
-from models.bundle import BundleError, publish
+from embeddings.feed_model import FeedModel, load_feed_model
+from embeddings.text_model import TextModel, load_text_model
+from models.bundle import BundleError, publish, read_manifest
 from training.report import print_report
+
+LOADERS: Mapping[str, Callable[[Path], FeedModel | TextModel]] = {
+    "feed": load_feed_model,
+    "moderation": load_text_model,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,11 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     line.add_argument("--bundles", type=Path, default=Path("var/bundles"))
     options = line.parse_args(arguments)
     try:
-        version = load_feed_model(options.bundle).version  # its golden queries must pass first
-        folder = publish(options.bundle, options.bundles, KIND)
+        kind = read_manifest(options.bundle).kind
+        version = LOADERS[kind](options.bundle).version  # what it is known to answer must hold
+        folder = publish(options.bundle, options.bundles, kind)
     except BundleError as error:
         raise SystemExit(f"not published: {error}") from error
-    print_report("publish", figures={"version": version, "folder": str(folder)})
+    print_report("publish", figures={"kind": kind, "version": version, "folder": str(folder)})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.sparse import csr_matrix, diags
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from configs.classifier import ClassifierFit
@@ -68,13 +70,9 @@ def fit(tokens: Tokens, targets: Vectors, settings: ClassifierFit, seed: int) ->
     rng = np.random.default_rng(seed)
     model = TextClassifier(targets.shape[1], settings.width, settings.filters)
     model.rarity.copy_(rarity(tokens))
-    rest = [value for name, value in model.named_parameters() if name != "wide.weight"]
-    optimiser = torch.optim.Adam(
-        [
-            {"params": [model.wide.weight], "lr": settings.wide_learning_rate},
-            {"params": rest, "lr": settings.learning_rate},
-        ]
-    )
+    fit_wide(model, tokens, targets, settings.wide_inverse_l2)
+    learned = [value for value in model.parameters() if value.requires_grad]
+    optimiser = torch.optim.Adam(learned, lr=settings.learning_rate)
     steps = settings.epochs * -(-len(tokens) // settings.batch)
     slower = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: max(0.02, 1 - step / steps))
     for epoch in range(settings.epochs):
@@ -84,7 +82,7 @@ def fit(tokens: Tokens, targets: Vectors, settings: ClassifierFit, seed: int) ->
             features, words = tokens.batch(rows)
             features = features * (torch.rand(features.shape) >= settings.feature_dropout)
             words = words * (torch.rand(words.shape) >= settings.word_dropout)
-            loss = masked_bce(model.logits(features, words), torch.from_numpy(targets[rows]))
+            loss = masked_bce(model.deep_logits(features, words), torch.from_numpy(targets[rows]))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -92,6 +90,28 @@ def fit(tokens: Tokens, targets: Vectors, settings: ClassifierFit, seed: int) ->
             losses.append(loss.item())
         print(f"epoch {epoch}: loss {np.mean(losses):.4f}", file=sys.stderr, flush=True)
     return model.eval()
+
+
+def fit_wide(model: TextClassifier, tokens: Tokens, targets: Vectors, inverse_l2: float) -> None:
+    """Set the wide branch by logistic regression, each label on the rows where it is known."""
+    bag = tf_idf(tokens, model.rarity.numpy())
+    for k in range(targets.shape[1]):
+        known = np.flatnonzero(~np.isnan(targets[:, k]))
+        if len(np.unique(targets[known, k])) == 2:
+            regression = LogisticRegression(C=inverse_l2, solver="liblinear", tol=1e-3)
+            regression.fit(bag[known], targets[known, k])
+            model.wide.weight.data[:, k] = torch.from_numpy(regression.coef_[0].astype(np.float32))
+        print(f"wide branch: label {k} of {targets.shape[1]}", file=sys.stderr, flush=True)
+
+
+def tf_idf(tokens: Tokens, weights: Vectors) -> csr_matrix:
+    """[N, FEATURE_BUCKETS] weights of each row's features, rows of unit length."""
+    columns = np.concatenate(tokens.features)
+    ends = np.cumsum([0, *map(len, tokens.features)])
+    values = weights[columns]
+    bag = csr_matrix((values, columns, ends), (len(tokens), FEATURE_BUCKETS))
+    lengths = np.sqrt(np.asarray(bag.multiply(bag).sum(1)).ravel())
+    return csr_matrix(diags(1 / np.maximum(lengths, 1e-3)) @ bag)
 
 
 def like_lengths(
@@ -106,9 +126,9 @@ def like_lengths(
 
 
 def logits_of(model: TextClassifier, tokens: Tokens) -> Vectors:
-    """[N, K] uncalibrated logits."""
+    """[N, BRANCHES, K] uncalibrated logits."""
     order = np.argsort([len(words) for words in tokens.words])
-    logits = np.zeros((len(tokens), model.scale.shape[0]), np.float32)
+    logits = np.zeros((len(tokens), *model.scale.shape), np.float32)
     with torch.no_grad():
         for first in range(0, len(order), _SCORED_AT_ONCE):
             rows = order[first : first + _SCORED_AT_ONCE]
@@ -117,30 +137,36 @@ def logits_of(model: TextClassifier, tokens: Tokens) -> Vectors:
 
 
 def calibrate(model: TextClassifier, logits: Vectors, targets: Vectors) -> None:
-    """Set each label's scale and shift by Platt's method (1999), his smoothed targets included.
+    """Set each label's scales and shift by Platt's method (1999), his smoothed targets included.
 
     Args:
         model: receives them.
-        logits: [N, K] of rows that training has not seen.
+        logits: [N, BRANCHES, K] of rows that training has not seen.
         targets: [N, K] of 1, 0 and NaN where unknown.
     """
     for k in range(targets.shape[1]):
         known = ~np.isnan(targets[:, k])
         if known.any() and 0 < targets[known, k].mean() < 1:
-            scale, shift = platt(logits[known, k], targets[known, k])
-            model.scale[k], model.shift[k] = scale, shift
+            scales, shift = platt(logits[known, :, k], targets[known, k])
+            model.scale[:, k], model.shift[k] = torch.from_numpy(scales), shift
 
 
-def platt(logits: Vectors, targets: Vectors) -> tuple[float, float]:
-    """Scale and shift that make sigmoid(scale * logit + shift) the likeliest probability."""
+def platt(logits: Vectors, targets: Vectors) -> tuple[Vectors, float]:
+    """Scales [J] and shift that make sigmoid(logits @ scales + shift) the likeliest probability.
+
+    Args:
+        logits: [N, J].
+        targets: [N] of 1 and 0.
+    """
     positives = float(targets.sum())
     negatives = len(targets) - positives
     aims = np.where(targets > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     x = logits.astype(np.float64)
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        z = parameters[0] * x + parameters[1]
+        z = x @ parameters[:-1] + parameters[-1]
         return float(np.mean(np.logaddexp(0, z) - aims * z))
 
-    scale, shift = minimize(loss, np.array([1.0, 0.0]), method="BFGS").x
-    return float(scale), float(shift)
+    branches = x.shape[1]
+    found = minimize(loss, np.array([1 / branches] * branches + [0.0]), method="BFGS").x
+    return found[:-1].astype(np.float32), float(found[-1])

@@ -5,12 +5,10 @@
 
 Sources are joined with their unknown labels left unknown, divided by near-duplicate cluster,
 written a second time with evasions (training's own operators only), fitted, calibrated on rows that
-the fit has not seen, and exported to ONNX with a parity check. ``evaluation.json`` holds figures of
-the test rows.
+the fit has not seen, and sealed as a moderation bundle that ``training.publish`` takes.
 """
 
 import argparse
-import json
 import random
 import re
 from pathlib import Path
@@ -23,12 +21,14 @@ from configs.classifier import ClassifierData, ClassifierRecipe
 from configs.load import load
 from models.arrays import Vectors
 from models.classifier import TextClassifier
-from models.export import export
+from models.text_features import text_tokens
+from training.classifier_bundle import data_facts, pack_classifier, sources_table
 from training.classifier_metrics import calibration_error, label_figures
 from training.datasets import moderation
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LabelledContent
 from training.evasion import CHINESE, ENGLISH
+from training.provenance import provenance
 from training.report import print_report
 from training.text_fit import Tokens, calibrate, fit, logits_of, tokenised
 
@@ -57,8 +57,10 @@ def main() -> None:
     seen = {part: tokenised([texts[row] for row in rows]) for part, rows in held.items()}
     calibrate(model, logits_of(model, seen["calibration"]), targets[held["calibration"]])
     figures = evaluated(model, labelled, seen["test"], held["test"])
-    figures["parity"] = written(model, recipe, seen["test"], arguments.out)
-    (arguments.out / "evaluation.json").write_text(json.dumps(figures, indent=2), "utf-8")
+    origin = provenance(recipe.seed, data_facts(labelled))
+    sources_read = sources_table(labelled, split)
+    manifest, parity = pack_classifier(model, recipe, origin, figures, sources_read, arguments.out)
+    figures |= {"parity": parity, "version": manifest.version}
     print_report("train_classifier", figures=figures, seed=recipe.seed)
 
 
@@ -105,11 +107,17 @@ def _of(
 def evasions(
     texts: list[str], rows: NDArray[np.int64], recipe: ClassifierRecipe
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Some rows, and their texts with some words evaded."""
+    """Some rows, and their texts with some words evaded; without those that reading undoes."""
     rng = random.Random(recipe.seed)
     count = int(recipe.data.evaded_share * len(rows))
-    chosen = np.array(sorted(rng.sample(list(map(int, rows)), count)), np.int64)
-    return chosen, [evaded(texts[row], recipe.data.evaded_words, rng) for row in chosen]
+    chosen = sorted(rng.sample(list(map(int, rows)), count))
+    written_anew = {row: evaded(texts[row], recipe.data.evaded_words, rng) for row in chosen}
+    told_apart = {
+        row: text
+        for row, text in written_anew.items()
+        if text_tokens(text) != text_tokens(texts[row])
+    }
+    return np.array(list(told_apart), np.int64), list(told_apart.values())
 
 
 def evaded(text: str, share: float, rng: random.Random) -> str:
@@ -127,7 +135,7 @@ def evaluated(
     """Figures of each label on each real source's test rows."""
     targets, names = labelled.targets()[rows], labelled.sources()[rows]
     logits = torch.from_numpy(logits_of(model, tokens))
-    scores: Vectors = torch.sigmoid(logits * model.scale + model.shift).numpy()
+    scores: Vectors = model.probabilities(logits).numpy()
     figures: dict[str, object] = {}
     for source in dict.fromkeys(names):
         for k, label in enumerate(labelled.labels):
@@ -138,18 +146,6 @@ def evaluated(
         known = ~np.isnan(targets[:, k])
         figures[f"ece/{label}"] = calibration_error(targets[known, k], scores[known, k])
     return figures
-
-
-def written(model: TextClassifier, recipe: ClassifierRecipe, tokens: Tokens, out: Path) -> float:
-    """Write the ONNX graph and its labels; returns the parity with torch."""
-    out.mkdir(parents=True, exist_ok=True)
-    batches = [tokens.batch(np.arange(first, first + size)) for first, size in ((0, 8), (8, 1))]
-    inputs = [{"features": features, "words": words} for features, words in batches]
-    (out / "labels.json").write_text(json.dumps(recipe.labels), "utf-8")
-    path = out / "text_classifier.onnx"
-    return export(
-        model, inputs[0], ("probabilities",), path, inputs[1:], lengths=("features", "words")
-    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ golden queries, bundle.
 
 import argparse
 import os
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import torch
 from configs.load import load
 from configs.schema import TwoTowerConfig
 from models.arrays import Vectors
-from models.bundle import BundleError, DataFacts, Provenance
+from models.bundle import BundleError, DataFacts
 from models.features import HistoryBatch, ItemFeatures, batch_histories, item_features
 from training.datasets.interactions import Interactions
 from training.datasets.load import DATASETS, fingerprint, load_dataset
@@ -30,6 +29,7 @@ from training.fit import Towers, fit
 from training.log import Log, encode, histories
 from training.pack import pack
 from training.protocols import PROTOCOLS, Split, renumbered, unseen_users
+from training.provenance import provenance
 from training.ranking import sampled_cases
 from training.report import peak_memory_gb, print_report
 from training.torch_ranking import part_scores, rank_scores
@@ -172,14 +172,6 @@ def data_facts(options: argparse.Namespace, data: Interactions, log: Log) -> Dat
         window=(int(log.time_ms.min()), int(log.time_ms.max())),
         fingerprint=fingerprint(data),
     )
-
-
-def provenance(seed: int, facts: DataFacts) -> Provenance:
-    """Where the bundle comes from."""
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return Provenance(parent=None, code_revision=revision or "unknown", seed=seed, data=facts)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from urllib.parse import parse_qs
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,7 @@ from serving.records.access import ApiKey, Gate, bearer_text
 from serving.records.access import Scope as KeyScope
 from serving.records.errors import AccessDenied, RecordsError
 
+PERSPECTIVE_PATH = "/v1alpha1/comments:analyze"  # its clients send their key as ?key=
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 PATH_SCOPES: tuple[tuple[str, KeyScope], ...] = (
     ("/v1/feed", "feed"),
@@ -23,6 +25,10 @@ PATH_SCOPES: tuple[tuple[str, KeyScope], ...] = (
     ("/v1/items", "catalogue"),
     ("/v1/media", "catalogue"),
     ("/v1/moderate", "moderate"),
+    ("/v1/moderations", "moderate"),
+    ("/v1alpha1/comments:analyze", "moderate"),
+    ("/v1/moderations", "moderate"),
+    (PERSPECTIVE_PATH, "moderate"),
     ("/v1/creators", "moderate"),
     ("/v1/review", "review"),
     ("/docs", "feed"),
@@ -61,6 +67,8 @@ class AccessControl:
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         text = bearer_text(headers.get(b"authorization"), headers.get(b"x-api-key"))
+        if not text and scope["path"] == PERSPECTIVE_PATH:
+            text = parse_qs(scope["query_string"].decode("latin-1")).get("key", [""])[0]
         if not text:
             message = "send an API key as Authorization: Bearer or X-API-Key"
             refused = ApiError(401, "key_missing", message)

@@ -14,6 +14,7 @@ from serving.api.catalogue import MEDIA_PATH, catalogue_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.feed import feed_routes
+from serving.api.moderation import moderation_routes
 from serving.api.openapi import describe
 from serving.api.probes import probe_routes
 from serving.api.request_log import Lines, RequestLog
@@ -49,6 +50,8 @@ def create_app(
         await asyncio.gather(*tasks, return_exceptions=True)
         await services.state.close()
         services.stores.close()
+        if services.moderation is not None:
+            services.moderation.close()
         if lines is not None:
             lines.close()
 
@@ -66,6 +69,7 @@ def create_app(
         *event_routes(services),
         *catalogue_routes(services),
         *user_routes(services),
+        *moderation_routes(services),
         *takedown_routes(services),
     ]
     app.router.routes.extend(route.route() for route in routes)

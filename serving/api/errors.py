@@ -43,15 +43,24 @@ class ErrorAnswer(BaseModel):
 class ApiError(Exception):
     """A request that cannot be answered, and the status that says so."""
 
-    def __init__(self, status: int, code: str, message: str, details: Sequence[Detail] = ()):
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+    ):
         super().__init__(message)
         self.status = status
+        self.headers = dict(headers or {})
         self.body = ErrorBody(code=code, message=message, details=list(details))
 
 
 def error_response(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
     """Return the response of an error."""
     content = orjson.dumps({"error": error.body.model_dump()})
+    headers = {**error.headers, **(headers or {})}
     return Response(content, error.status, headers, media_type="application/json")
 
 

@@ -1,7 +1,9 @@
 """Routes of feed services: a page of the feed, and the ranking of given candidates."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -10,9 +12,12 @@ from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
 from serving.api.schemas import FeedAnswer, FeedBody, HistoryEvent, RankAnswer, RankBody, Who
 from serving.api.services import ServedBundle, Services
-from serving.feed.contracts import Behaviour, FeedRequest, Page, PageItem
+from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, Page, PageItem
+from serving.feed.engine import FeedEngine
 from serving.live.publish import AUDIENCE, SPARE_ITEMS, Viewing, published, shortened
 from serving.live.state import StateUnreachableError, UserState, is_impression
+
+BUSY = ((503, "the queue is full or the deadline passed; Retry-After says when to ask again"),)
 
 
 def feed_routes(services: Services) -> list[JsonRoute[Any]]:
@@ -20,30 +25,45 @@ def feed_routes(services: Services) -> list[JsonRoute[Any]]:
 
     async def feed(body: FeedBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
-        viewing = viewing_of(services, body, request.scope[ID], body.k)
-        bundle = services.bundle
-        wanted = body.k + SPARE_ITEMS
-        asked = await asked_for(services, bundle, body, viewing, wanted, tuple(body.exclude))
-        page = bundle.engine.feed(asked, services.rules(body.context.surface))
-        committing = time.perf_counter()
-        page = await published(services.state, services.mirror, page, viewing, asked.now_ms)
-        page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
+        async with services.admission.place(request, started) as deadline_s:
+            viewing = viewing_of(services, body, request.scope[ID], body.k)
+            bundle = services.bundle
+            wanted = body.k + SPARE_ITEMS
+            asked = await asked_for(services, bundle, body, viewing, wanted, tuple(body.exclude))
+            rules = services.rules(body.context.surface)
+            page = services.admission.compute(bundle.engine.feed, asked, rules, deadline_s)
+            committing = time.perf_counter()
+            page = await published(services.state, services.mirror, page, viewing, asked.now_ms)
+            page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
         return answered(page, request, services, started)
 
     async def rank(body: RankBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
-        viewing = viewing_of(services, body, request.scope[ID], body.k)
-        bundle = services.bundle
-        asked = await asked_for(services, bundle, body, viewing, body.k, ())
-        rules = services.rules(body.context.surface)
-        page = shortened(bundle.engine.rank(asked, body.candidates, rules), viewing)
+        async with services.admission.place(request, started) as deadline_s:
+            viewing = viewing_of(services, body, request.scope[ID], body.k)
+            bundle = services.bundle
+            asked = await asked_for(services, bundle, body, viewing, body.k, ())
+            rules = services.rules(body.context.surface)
+            ranking = partial(ranked_by, bundle.engine, body.candidates)
+            page = services.admission.compute(ranking, asked, rules, deadline_s)
+            page = shortened(page, viewing)
         removed = [{"item_id": one.item_id, "reason": one.reason} for one in page.removed]
         return answered(page, request, services, started) | {"removed": removed}
 
+    say, tag = "A personal page of the feed", "feed"
     return [
-        JsonRoute("/v1/feed", "feed", "A personal page of the feed", FeedBody, FeedAnswer, feed),
-        JsonRoute("/v1/rank", "feed", "Rank given candidates", RankBody, RankAnswer, rank),
+        JsonRoute("/v1/feed", tag, say, FeedBody, FeedAnswer, feed, errors=BUSY),
+        JsonRoute(
+            "/v1/rank", tag, "Rank given candidates", RankBody, RankAnswer, rank, errors=BUSY
+        ),
     ]
+
+
+def ranked_by(
+    engine: FeedEngine, candidates: Sequence[str], asked: FeedRequest, rules: FeedRules
+) -> Page:
+    """`FeedEngine.rank` of these candidates."""
+    return engine.rank(asked, candidates, rules)
 
 
 def viewing_of(services: Services, body: Who, request_id: str, k: int) -> Viewing:

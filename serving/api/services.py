@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.feed_model import FeedModel
+from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest, FeedRules
@@ -15,6 +16,7 @@ from serving.live.hidden_rows import HiddenRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
+from serving.moderation.desk import ModerationDesk
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
@@ -68,7 +70,9 @@ class Services:
         publish: whether new content waits for a check.
         metrics: of this process.
         clock_ms: the present moment.
+        admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
+        moderation: judges texts; None where no moderation bundle is published.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -87,7 +91,9 @@ class Services:
     publish: Publish
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
+    admission: Admission = field(kw_only=True)
     gate: Gate | None = None
+    moderation: ModerationDesk | None = None
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)

@@ -100,9 +100,5 @@ def faults_of(reports: Mapping[str, Report], proposal: Proposal) -> dict[str, st
 
 
 def waiting_of(reports: Mapping[str, Report], proposal: Proposal) -> list[str]:
-    """Replicas that could not serve the proposed version yet."""
-    return sorted(
-        name
-        for name, report in reports.items()
-        if proposal.version not in (report.serving, report.staged)
-    )
+    """Replicas that have not acknowledged the proposal."""
+    return sorted(name for name, report in reports.items() if report.ready != proposal.ticket)

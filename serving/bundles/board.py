@@ -20,11 +20,14 @@ class Report:
 
     Attributes:
         serving: version that answers. staged: version that could, from one request to the next.
+        ready: ticket of the proposal whose version is one of the two. Versions alone would not
+            do: a report may be older than the proposal, and its replica about to swap.
         failed: cause of the last staging that failed, a ticket or a pointer; `fault` says why.
     """
 
     serving: str
     staged: str | None = None
+    ready: str | None = None
     failed: str | None = None
     fault: str | None = None
 

@@ -63,6 +63,13 @@ def next_target(targets: list[Target], report: Report) -> Target | None:
     return next((target for target in missing if target.cause != report.failed), None)
 
 
+def ready_for(proposal: Proposal | None, report: Report) -> str | None:
+    """Ticket of the proposal if its version is at hand."""
+    if proposal is None or proposal.version not in (report.serving, report.staged):
+        return None
+    return proposal.ticket
+
+
 class Follower(Generic[Loaded]):
     """Keeps one replica's bundle of one kind where the pointer says."""
 
@@ -76,6 +83,7 @@ class Follower(Generic[Loaded]):
         self._seat = seat
         self._staged: Loaded | None = None
         self._staging: asyncio.Task[Loaded] | None = None
+        self._ready: str | None = None
         self._cause = ""
         self._failed: str | None = None
         self._fault: str | None = None
@@ -84,7 +92,8 @@ class Follower(Generic[Loaded]):
     def report(self) -> Report:
         """Where this replica stands."""
         staged = None if self._staged is None else self._staged.version
-        return Report(self._seat.serving().version, staged, self._failed, self._fault)
+        serving = self._seat.serving().version
+        return Report(serving, staged, self._ready, self._failed, self._fault)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -111,6 +120,7 @@ class Follower(Generic[Loaded]):
         targets = targets_of(pointer, proposal)
         if self._staged is not None:
             self._settle(self._staged, pointer, targets)
+        self._ready = ready_for(proposal, self.report)
         target = next_target(targets, self.report)
         if target is not None and self._staging is None:
             self._cause = target.cause

@@ -1,5 +1,6 @@
 """What the feed core needs from a model and what the host tells it about a request."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -56,6 +57,14 @@ class Behaviour(NamedTuple):
     watch_ms: float | None = None
 
 
+class DeadlineError(Exception):
+    """The caller no longer waits; `stage` is the last that was done."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"the deadline passed during {stage}")
+        self.stage = stage
+
+
 @dataclass(frozen=True)
 class FeedRequest:
     """One request with everything its host knows about the user.
@@ -69,6 +78,7 @@ class FeedRequest:
         hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
+        deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
     """
 
     k: int
@@ -79,6 +89,7 @@ class FeedRequest:
     hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False
+    deadline_s: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from models.arrays import Rows, Vectors
 from models.features import batch_histories
 from serving.feed.candidates import SOURCES, Candidates, merged, ranked, unscored
 from serving.feed.contracts import (
+    DeadlineError,
     FeedRequest,
     FeedRules,
     InterestModel,
@@ -29,16 +30,27 @@ from serving.feed.sources import interest_source, popular_source
 
 @dataclass
 class Stopwatch:
-    """Milliseconds of each stage, in the order in which they ended."""
+    """Milliseconds of each stage, in the order in which they ended.
 
+    Attributes:
+        deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
+    """
+
+    deadline_s: float
     stage_ms: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.perf_counter)
 
     def lap(self, stage: str) -> None:
-        """The stage ends now; it began where the one before ended."""
+        """The stage ends now; it began where the one before ended.
+
+        Raises:
+            DeadlineError: the deadline has passed; nobody waits for the stages to come.
+        """
         now = time.perf_counter()
         self.stage_ms[stage] = (now - self._last) * 1000
         self._last = now
+        if now > self.deadline_s:
+            raise DeadlineError(stage)
 
 
 @dataclass(frozen=True)
@@ -71,8 +83,12 @@ class FeedEngine:
     filters: tuple[Filter, ...] = DEFAULT_FILTERS
 
     def feed(self, request: FeedRequest, rules: FeedRules) -> Page:
-        """Return the best `request.k` items for one user."""
-        watch = Stopwatch()
+        """Return the best `request.k` items for one user.
+
+        Raises:
+            DeadlineError: the deadline passed between two stages.
+        """
+        watch = Stopwatch(request.deadline_s)
         audience = self._audience(request, watch)
         found = self._sourced(audience, request.k, rules)
         watch.lap("sources")
@@ -81,8 +97,12 @@ class FeedEngine:
         return self._page(kept, audience, request, rules, watch)
 
     def rank(self, request: FeedRequest, candidate_ids: Sequence[str], rules: FeedRules) -> Page:
-        """Return the best `request.k` of the caller's items, and what was removed and why."""
-        watch = Stopwatch()
+        """Return the best `request.k` of the caller's items, and what was removed and why.
+
+        Raises:
+            DeadlineError: the deadline passed between two stages.
+        """
+        watch = Stopwatch(request.deadline_s)
         audience = self._audience(request, watch)
         rows, removed = self._rows_of(candidate_ids)
         kept, reasons = filtered(unscored(rows, "request"), self.filters, audience.viewer)

@@ -47,9 +47,18 @@ class RuleBook:
                 if path.name in self._packs:
                     packs[path.name] = self._packs[path.name]
         self._packs = packs
-        return Reload(tuple(f"{p.name}@{p.version}" for p in packs.values()), refused)
+        return Reload(self.versions(), refused)
 
     def find(self, reading: Channels, region: str | None = None) -> list[Evidence]:
         """Findings of all packs, as `rules.evaluate` gives them."""
         packs = self._packs
         return [found for pack in packs.values() for found in evaluate(pack, reading, region)]
+
+    def labels(self) -> frozenset[str]:
+        """Labels of all rules in force."""
+        packs = self._packs
+        return frozenset(compiled.rule.label for pack in packs.values() for compiled in pack.rules)
+
+    def versions(self) -> tuple[str, ...]:
+        """Each pack in force as "<pack>@<version>"."""
+        return tuple(f"{pack.name}@{pack.version}" for pack in self._packs.values())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from configs.classifier import ClassifierRecipe
 from configs.load import load
-from embeddings.text_scores import TextScorer
+from embeddings.text_model import load_text_model
 from tests.benchmarks.robustness.__main__ import abuse_scorer
 from training.classifier_metrics import label_figures, paired_gain
 from training.datasets.moderation import coldataset, near_duplicate_clusters, split_by_cluster
@@ -39,7 +39,7 @@ def main() -> None:
 
     baseline = ngram_scores([texts[n] for n in train], targets[train], unseen)
     begin = time.process_time()
-    scores = abuse_scorer(TextScorer(arguments.bundle))(unseen)
+    scores = abuse_scorer(load_text_model(arguments.bundle))(unseen)
     cpu_s = time.process_time() - begin
     gain, low, high = paired_gain(targets[test], scores, baseline, recipe.seed)
     ours, theirs = label_figures(targets[test], scores), label_figures(targets[test], baseline)

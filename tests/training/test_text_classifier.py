@@ -7,28 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from configs.classifier import ClassifierFit, ClassifierRecipe
-from configs.labels import load_labels
+from configs.classifier import ClassifierRecipe
 from configs.load import load
-from embeddings.text_scores import TextScorer
-from models.classifier import masked_bce
+from models.classifier import BRANCHES, masked_bce
+from models.text_features import text_tokens
+from tests.moderation_bundles import CONFIG, TINY
 from training.classifier_metrics import calibration_error, label_figures, paired_gain
 from training.datasets.contrasts import contrasts
-from training.moderation_evaluation import labelled_texts, scores_of
+from training.moderation_evaluation import labelled_texts
 from training.text_fit import calibrate, fit, logits_of, platt, tokenised
-from training.train_classifier import evaded, written
-
-CONFIG = Path(__file__).parents[2] / "configs/classifier.yaml"
-TINY = ClassifierFit(
-    epochs=2,
-    batch=64,
-    learning_rate=0.01,
-    wide_learning_rate=0.05,
-    feature_dropout=0.0,
-    word_dropout=0.0,
-    width=8,
-    filters=8,
-)
+from training.train_classifier import evaded, evasions
 
 
 def test_unknown_targets_weigh_nothing() -> None:
@@ -43,34 +31,34 @@ def test_platt_recovers_a_known_distortion() -> None:
     rng = np.random.default_rng(5)
     logits = rng.normal(0, 3, 20_000).astype(np.float32)
     targets = (rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * logits - 1)))).astype(np.float32)
-    scale, shift = platt(logits, targets)
-    assert scale == pytest.approx(0.5, abs=0.03)
+    useless = rng.normal(0, 1, 20_000).astype(np.float32)
+    scales, shift = platt(np.stack([logits, useless], 1), targets)
+    assert scales == pytest.approx([0.5, 0], abs=0.03)
     assert shift == pytest.approx(-1, abs=0.06)
 
 
-def test_it_learns_calibrates_and_exports_what_it_computes(tmp_path: Path) -> None:
+def test_it_learns_calibrates_and_tells_like_from_like() -> None:
     drawn = contrasts("en", 1200, seed=1)
-    tokens, targets = tokenised(drawn.texts()), drawn.targets()
-    model = fit(tokens, targets, TINY, seed=2)
+    model = fit(tokenised(drawn.texts()), drawn.targets(), TINY, seed=2)
     held = contrasts("en", 400, seed=99)
     unseen = tokenised(held.texts())
     logits = logits_of(model, unseen)
-    assert label_figures(held.targets()[:, 0], logits[:, 0])["auroc"] > 0.95
+    for branch in range(BRANCHES):
+        assert label_figures(held.targets()[:, 0], logits[:, branch, 0])["auroc"] > 0.95
     calibrate(model, logits, held.targets())
-    recipe = load(CONFIG, ClassifierRecipe, environ={})
-    assert written(model, recipe, unseen, tmp_path) <= 1e-4
-    scores = TextScorer(tmp_path).scores(held.texts())
     with torch.no_grad():
-        expected = model(*unseen.batch(range(len(unseen)))).numpy()
-    np.testing.assert_allclose(scores, expected, atol=1e-5)
+        scores = model(*unseen.batch(range(len(unseen)))).numpy()
+    assert calibration_error(held.targets()[:, 0], scores[:, 0]) < 0.05
 
-    (tmp_path / "file.csv").write_text("text,label\nI love tea,0\ngirls are vermin,1\n", "utf-8")
-    texts, targets = labelled_texts(tmp_path / "file.csv")
-    abuse = scores_of(TextScorer(tmp_path), load_labels(), "abuse", texts)
-    assert targets.tolist() == [0, 1]
-    assert abuse[1] > abuse[0]
-    with pytest.raises(ValueError, match="does not score sexual"):
-        scores_of(TextScorer(tmp_path), load_labels(), "sexual", texts)
+
+def test_copies_that_reading_undoes_are_not_trained_on() -> None:
+    recipe = load(CONFIG, ClassifierRecipe, environ={})
+    every = recipe.model_copy(update={"data": recipe.data.model_copy(update={"evaded_share": 1.0})})
+    texts = contrasts("zh", 60, seed=5).texts()
+    rows, copies = evasions(texts, np.arange(60), every)
+    assert 0 < len(rows) < 60
+    for row, copy in zip(rows, copies, strict=True):
+        assert text_tokens(copy) != text_tokens(texts[row])
 
 
 @pytest.mark.parametrize(
@@ -79,6 +67,7 @@ def test_it_learns_calibrates_and_exports_what_it_computes(tmp_path: Path) -> No
         ("text,grade\na,1\n", "lacks the columns"),
         ("text,label\na,1\nb,1\n", "0 and 1, both"),
         ("text,label\na,2\nb,1\n", "0 and 1, both"),
+        ("text,label,image\na,0,\nb,1,xyz\n", "row 1 has a picture"),
     ],
 )
 def test_a_file_without_both_labels_is_refused(tmp_path: Path, rows: str, message: str) -> None:

@@ -27,6 +27,14 @@ CONTENT = pa.schema(
         pa.field("source", pa.string(), nullable=False),
     ]
 )
+LICENCES = {
+    "coldataset": "Apache-2.0",
+    "davidson": "MIT",
+    "clickbait": "MIT",
+    "clothing_reviews": "CC0",
+    "contrasts_zh": "ours",
+    "contrasts_en": "ours",
+}
 _SHINGLE = 4  # characters
 _PERMUTATIONS = 64
 

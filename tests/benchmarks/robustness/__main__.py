@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from embeddings.text_scores import TextScorer
+from embeddings.text_model import TextModel, load_text_model
 from models.arrays import Vectors
 from tests.benchmarks.robustness.operators import HELD_OUT
 from tests.benchmarks.robustness.suite import SEED, Case, cases
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--half", choices=["dev", "test"], default="test")
     arguments = parser.parse_args()
-    score = abuse_scorer(TextScorer(arguments.bundle))
+    score = abuse_scorer(load_text_model(arguments.bundle))
     figures: dict[str, Any] = {"half": arguments.half}
     bars: dict[str, bool] = {}
     for language in ("zh", "en"):
@@ -46,13 +46,13 @@ def main() -> None:
     sys.exit(not print_report("robustness", figures=figures, bars=bars, seed=SEED))
 
 
-def abuse_scorer(scorer: TextScorer) -> Callable[[list[str]], Vectors]:
+def abuse_scorer(model: TextModel) -> Callable[[list[str]], Vectors]:
     """Texts -> [N] scores of the group abuse."""
-    columns = [scorer.labels.index(label) for label in ABUSE]
+    columns = [model.labels.index(label) for label in ABUSE]
 
     def score(texts: list[str]) -> Vectors:
         parts = [
-            scorer.scores(texts[first : first + _BATCH])[:, columns].max(1)
+            model.scores(texts[first : first + _BATCH])[:, columns].max(1)
             for first in range(0, len(texts), _BATCH)
         ]
         return np.concatenate(parts)

@@ -65,6 +65,18 @@ def test_nothing_but_the_probes_answers_without_a_key(
     assert response.headers["www-authenticate"] == "Bearer"
 
 
+def test_a_key_in_the_query_opens_perspectives_route_alone(served: Served) -> None:
+    text = key(served, "moderate")
+    body = {"comment": {"text": "x"}, "requestedAttributes": {"TOXICITY": {}}}
+    asked = served.client.post(f"/v1alpha1/comments:analyze?key={text}", json=body)
+    assert asked.json()["error"]["code"] == "no_moderation_bundle"  # so the key was taken
+    other = served.client.post(f"/v1/moderations?key={text}", json={"input": "x"})
+    assert other.status_code == 401
+    wrong = served.client.post("/v1alpha1/comments:analyze?key=wrong", json=body)
+    assert wrong.status_code == 403
+    assert text not in served.log.read_text()
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_the_probes_answer_everyone(served: Served, path: str) -> None:
     assert served.client.get(path).status_code == 200
@@ -127,3 +139,12 @@ def test_the_principal_of_the_key_stands_in_the_audit_trail(served: Served) -> N
 )
 def test_what_is_not_listed_is_for_the_operator(path: str, scope: str) -> None:
     assert scope_of(path) == scope
+
+
+def test_only_the_operators_routes_need_the_scope_of_all(served: Served) -> None:
+    headers = bearer(key(served, "feed"))
+    paths = served.client.get("/openapi.json", headers=headers).json()["paths"]
+    probes = {"/healthz", "/readyz", "/metrics"}
+    left = [path for path in paths if scope_of(path) == "admin" and path not in probes]
+    assert left
+    assert not [path for path in left if not path.startswith(("/v1/admin/", "/v1/users"))]

@@ -134,6 +134,21 @@ def test_going_back_stages_the_older_bundle_anew() -> None:
     asyncio.run(body())
 
 
+def test_a_report_from_before_a_swap_acknowledges_nothing() -> None:
+    async def body() -> None:
+        fleet = Fleet()
+        replica = fleet.replica("one")
+        await fleet.activate("new", [replica])
+        assert fleet.board.told["one"].serving == "old"  # it has not looked at the pointer yet
+        pointer = await fleet.activate("old", [replica])
+        assert replica.follower.report.staged == "old" or replica.serving == "old"
+        await replica.steps()
+        assert (pointer.sequence, replica.serving) == (3, "old")
+        assert replica.staged == ["new", "old"]
+
+    asyncio.run(body())
+
+
 def test_one_replica_that_cannot_stage_keeps_all_as_they_were() -> None:
     async def body() -> None:
         fleet = Fleet()

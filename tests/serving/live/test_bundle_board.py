@@ -18,10 +18,12 @@ def test_replicas_hear_of_the_one_proposal_and_are_heard(with_client: WithClient
         assert await board.report("one", Report("a")) is None
         assert await board.propose(Proposal("t", "b"), 60)
         assert not await board.propose(Proposal("u", "c"), 60)
-        assert await board.report("two", Report("a", "b", "t", "broken")) == Proposal("t", "b")
+        assert await board.report("two", Report("a", "b", None, "t", "broken")) == Proposal(
+            "t", "b"
+        )
         assert await board.reports() == {
             "one": Report("a"),
-            "two": Report("a", "b", "t", "broken"),
+            "two": Report("a", "b", None, "t", "broken"),
         }
         assert await other.reports() == {}
         await board.withdraw()

@@ -1,0 +1,72 @@
+"""Schema of ``configs/policies/*.yaml``: what follows from a score."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from configs.labels import Action, Labels
+from configs.load import ConfigError, load
+from configs.schema import Section
+
+
+class Thresholds(Section):
+    """Of one label: below `pass_below` it passes, from `block_from` it is blocked."""
+
+    pass_below: float = Field(ge=0, le=1)
+    block_from: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.pass_below > self.block_from:
+            raise ValueError(f"pass_below {self.pass_below} lies above block_from")
+        return self
+
+    def zone(self, score: float) -> Action:
+        """What a score would lead to if it were certified."""
+        if score < self.pass_below:
+            return "pass"
+        return "block" if score >= self.block_from else "review"
+
+
+class Policy(Section):
+    """Thresholds, and what becomes of decisions that no certificate covers.
+
+    Attributes:
+        region: of requests that name none.
+        uncertified_pass: what a pass by score alone becomes; `uncertified_block` likewise.
+        thresholds: by label, one for each that the model scores.
+    """
+
+    policy: str = Field(pattern=r"^[a-z0-9-]+$")
+    version: int = Field(ge=1)
+    region: str = Field(pattern=r"^[A-Z]{2}$")
+    uncertified_pass: Action
+    uncertified_block: Action
+    thresholds: dict[str, Thresholds]
+
+    def decision(self, label: str, score: float) -> Action:
+        """What a score leads to, as none is certified."""
+        zone = self.thresholds[label].zone(score)
+        return {"pass": self.uncertified_pass, "review": zone, "block": self.uncertified_block}[
+            zone
+        ]
+
+
+def load_policy(path: Path, labels: Labels, scored: tuple[str, ...]) -> Policy:
+    """Read a policy.
+
+    Args:
+        path: of the YAML.
+        labels: all that there are.
+        scored: those that the model scores.
+
+    Raises:
+        ConfigError: it cannot be read, names an unknown label, or lacks a scored one.
+    """
+    policy = load(path, Policy, environ={})
+    if unknown := sorted(policy.thresholds.keys() - labels.labels.keys()):
+        raise ConfigError(f"{path}: thresholds name unknown labels {unknown}")
+    if lacking := sorted(set(scored) - policy.thresholds.keys()):
+        raise ConfigError(f"{path}: thresholds lack {lacking}, which the model scores")
+    return policy

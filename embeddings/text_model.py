@@ -1,0 +1,109 @@
+"""The text model: the classifier of one moderation bundle, ONNX, no torch."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime as ort
+
+from models.arrays import Vectors
+from models.bundle import Bundle, BundleError, Tensor, check_signature, load_session, open_bundle
+from models.text_features import WINDOW_CHARACTERS, text_arrays
+
+KIND: Literal["moderation"] = "moderation"
+GRAPH = "text_classifier.onnx"
+LABELS = "labels.json"
+GOLDEN = "golden.json"
+TOLERANCE = 1e-3  # float32 sums differ between processors
+WINDOW_STEP = 500  # characters; windows share the rest, so that no sentence is only ever cut
+_WINDOWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """One classifier, loaded.
+
+    Attributes:
+        version: the bundle's. labels: K names, in the order of the scores.
+        session: ONNX session.
+    """
+
+    version: str
+    labels: tuple[str, ...]
+    session: ort.InferenceSession
+
+    def scores(self, texts: Sequence[str]) -> Vectors:
+        """[B, K] calibrated probabilities; of a long text, those of its worst windows.
+
+        Raises:
+            TextError: a text holds a lone surrogate.
+        """
+        pieces = [(row, window) for row, text in enumerate(texts) for window in windows(text)]
+        worst = np.zeros((len(texts), len(self.labels)), np.float32)
+        for first in range(0, len(pieces), _WINDOWS_AT_ONCE):
+            batch = pieces[first : first + _WINDOWS_AT_ONCE]
+            found = run(self.session, [window for _, window in batch])
+            np.maximum.at(worst, [row for row, _ in batch], found)
+        return worst
+
+
+def windows(text: str) -> list[str]:
+    """The parts of a text that the classifier reads one by one."""
+    starts = range(0, max(1, len(text) - WINDOW_CHARACTERS + WINDOW_STEP), WINDOW_STEP)
+    return [text[start : start + WINDOW_CHARACTERS] for start in starts]
+
+
+def run(session: ort.InferenceSession, texts: Sequence[str]) -> Vectors:
+    """[B, K] probabilities of B texts, each read up to WINDOW_CHARACTERS."""
+    arrays = text_arrays(texts)
+    given = {"features": arrays.features, "words": arrays.words}
+    [probabilities] = session.run(["probabilities"], given)
+    return np.asarray(probabilities, np.float32)
+
+
+def load_text_model(folder: Path) -> TextModel:
+    """Load a moderation bundle and let it score its golden texts.
+
+    Raises:
+        BundleError: a checksum, the graph or a golden score disagrees; names the file.
+    """
+    model = assemble(open_bundle(folder, KIND))
+    golden = _read(folder / GOLDEN)
+    try:
+        texts, expected = golden["texts"], np.array(golden["scores"], np.float32)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{folder / GOLDEN}: holds no golden texts: {error!r}") from error
+    found = model.scores(texts)
+    if found.shape != expected.shape or not np.allclose(found, expected, atol=TOLERANCE):
+        raise BundleError(
+            f"{folder}: {GRAPH} and {GOLDEN} disagree: texts are read otherwise since the bundle "
+            "was made; train it anew"
+        )
+    return model
+
+
+def assemble(bundle: Bundle) -> TextModel:
+    """Open the graph, its golden texts not yet scored.
+
+    Raises:
+        BundleError: labels and graph disagree with each other or with the manifest.
+    """
+    labels = tuple(_read(bundle.folder / LABELS))
+    if len(labels) != bundle.manifest.dimensions.get("labels"):
+        raise BundleError(f"{bundle.folder / LABELS}: {len(labels)} labels, the manifest says else")
+    path = bundle.folder / GRAPH
+    session = load_session(path)
+    rows = Tensor("tensor(int64)", (None, None))
+    answer = Tensor("tensor(float)", (None, len(labels)))
+    check_signature(path, session, {"features": rows, "words": rows}, {"probabilities": answer})
+    return TextModel(bundle.manifest.version, labels, session)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read: {error}") from error

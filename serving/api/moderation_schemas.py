@@ -1,0 +1,207 @@
+"""What is asked of moderation and answered; unknown fields are refused."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic.alias_generators import to_camel
+
+from configs.labels import Action
+from serving.api.schemas import Asked, Identifier
+
+TEXT_LIMIT = 20_000  # characters of one text
+PARTS_LIMIT = 64
+Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT)]
+Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+
+
+class TextPart(Asked):
+    """A text."""
+
+    type: Literal["text"]
+    text: Text
+
+
+class PicturePart(BaseModel):
+    """A picture: known by its type and refused, as pictures are not judged yet."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: Literal["image", "image_url"]
+
+
+Part = Annotated[TextPart | PicturePart, Field(discriminator="type")]
+Parts = Annotated[list[Part], Field(min_length=1, max_length=PARTS_LIMIT)]
+
+
+class ModerateBody(Asked):
+    """One piece of content: its parts are judged together."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"parts": [{"type": "text", "text": "口碑好，全国销量第一"}], "region": "CN"},
+            ]
+        }
+    )
+    parts: Parts
+    region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, list):
+        return "parts" if value and isinstance(value[0], dict) else "texts"
+    return "text"
+
+
+class ModerationsBody(Asked):
+    """OpenAI's request: a text, several texts (a result each), or the parts of one item."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"input": "你好", "model": "omni-moderation-latest"},
+                {"input": ["hello", "口碑好，全国销量第一"]},
+                {"input": [{"type": "text", "text": "hello"}]},
+            ]
+        }
+    )
+    input: Annotated[
+        Annotated[Text, Tag("text")]
+        | Annotated[list[Text], Field(min_length=1, max_length=PARTS_LIMIT), Tag("texts")]
+        | Annotated[Parts, Tag("parts")],
+        Discriminator(_shape),
+    ]
+    model: Identifier | None = Field(
+        None, description="taken and not used: what is published judges"
+    )
+
+
+class Comment(Asked):
+    """The text that a Perspective client sends."""
+
+    text: Text
+    type: Literal["PLAIN_TEXT", "TEXT_TYPE_UNSPECIFIED"] = "PLAIN_TEXT"
+
+
+class AttributeOptions(Asked):
+    """Scores below the threshold are left out."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+    score_type: Literal["PROBABILITY", "SCORE_TYPE_UNSPECIFIED"] = "PROBABILITY"
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class PerspectiveBody(Asked):
+    """Perspective's request; what only its own service used is taken and not used."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        json_schema_extra={
+            "examples": [
+                {
+                    "comment": {"text": "hello"},
+                    "languages": ["en"],
+                    "requestedAttributes": {"TOXICITY": {}},
+                }
+            ]
+        },
+    )
+    comment: Comment
+    requested_attributes: Annotated[dict[str, AttributeOptions], Field(min_length=1, max_length=64)]
+    languages: Annotated[tuple[Identifier, ...], Field(max_length=8)] = ()
+    span_annotations: bool = False
+    do_not_store: bool = True
+    client_token: Identifier | None = None
+    session_id: Identifier | None = None
+    community_id: Identifier | None = None
+    context: dict[str, Any] | None = None
+
+
+class LabelAnswer(BaseModel):
+    """One label: a calibrated probability, or 1 where a rule was broken (`by_rule`).
+
+    `certificate` is null: no bound on the error of automatic decisions has been certified.
+    """
+
+    label: str
+    score: float
+    by_rule: bool
+    pass_below: float | None
+    block_from: float | None
+    enforced: bool
+    suggestion: Action
+    certificate: None
+
+
+class EvidenceAnswer(BaseModel):
+    """A finding of a rule: `span` in characters of the original text of `source`.
+
+    It counts unless `exemption` names the lawful use that applies, or `shadow` is true.
+    """
+
+    rule: str
+    label: str
+    statute: str
+    reason_code: str | None
+    severity: int
+    action: Action
+    source: str
+    span: tuple[int, int]
+    raw: str
+    canonical: str
+    channel: str
+    exemption: str | None
+    shadow: bool
+
+
+class VersionsAnswer(BaseModel):
+    """What judged."""
+
+    model: str
+    policy: str
+    rules: list[str]
+
+
+class VerdictAnswer(BaseModel):
+    """What to do and why; `unsupported` labels can be found by nothing that is published."""
+
+    suggestion: Action
+    region: str
+    labels: list[LabelAnswer]
+    evidence: list[EvidenceAnswer]
+    unsupported: list[str]
+    versions: VersionsAnswer
+    timings_ms: dict[str, float]
+
+
+class ModerateAnswer(VerdictAnswer):
+    """The verdict on one piece of content."""
+
+    request_id: str
+
+
+class ModerationResult(BaseModel):
+    """OpenAI's result, and our verdict beside it."""
+
+    flagged: bool
+    categories: dict[str, bool]
+    category_scores: dict[str, float]
+    category_applied_input_types: dict[str, list[Literal["text"]]]
+    decision: VerdictAnswer
+
+
+class ModerationsAnswer(BaseModel):
+    """OpenAI's answer."""
+
+    id: str
+    model: str
+    results: list[ModerationResult]
+
+
+class PerspectiveAnswer(BaseModel):
+    """Perspective's answer."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+    attribute_scores: dict[str, dict[str, Any]]
+    languages: list[str]
+    detected_languages: list[str]
+    client_token: str | None = None

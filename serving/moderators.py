@@ -1,0 +1,30 @@
+"""Opening the moderator: configuration and published bundle in, moderator out."""
+
+from configs.labels import load_labels
+from configs.load import ConfigError
+from configs.policy import load_policy
+from configs.schema import ServingConfig
+from embeddings.text_model import KIND, load_text_model
+from models.bundle import CURRENT, current
+from serving.moderation.rulebook import RuleBook
+from serving.moderation.rules import RuleError
+from serving.moderation.verdict import Moderator
+
+
+def load_moderator(serving: ServingConfig) -> Moderator | None:
+    """Return the moderator of the published bundle; None where none is published.
+
+    Raises:
+        BundleError: the bundle is damaged.
+        ConfigError: the policy or a rule pack is refused; names file and case.
+    """
+    if not (serving.bundles / KIND / CURRENT).exists():
+        return None
+    labels = load_labels()
+    model = load_text_model(current(serving.bundles, KIND))
+    policy = load_policy(serving.policies / "default.yaml", labels, model.labels)
+    try:
+        book = RuleBook(serving.policies / "rules", labels)
+    except RuleError as error:
+        raise ConfigError(str(error)) from error
+    return Moderator(labels, policy, book, model)

@@ -1,0 +1,116 @@
+"""The cascade: rules and scores join into one verdict under a policy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.labels import Action, load_labels
+from configs.load import ConfigError
+from configs.policy import Policy, Thresholds, load_policy
+from models.arrays import Vectors
+from serving.moderation.rulebook import RuleBook
+from serving.moderation.verdict import LabelVerdict, Moderator, Verdict, strongest, weaker
+
+POLICIES = Path(__file__).parents[3] / "configs/policies"
+CLAIM = "口碑好，全国 销量第一"
+
+
+@dataclass(frozen=True)
+class FixedScores:
+    """Gives the same scores to every text."""
+
+    hate: float
+    labels: tuple[str, ...] = ("harassment", "hate", "self-harm")
+    version: str = "fixed"
+
+    def scores(self, texts: Sequence[str]) -> Vectors:
+        return np.array([[0.1, self.hate, 0.99]] * len(texts), np.float32)
+
+
+def moderator(hate: float = 0.1, policy: Mapping[str, Action] | None = None) -> Moderator:
+    labels = load_labels()
+    sure = Thresholds(pass_below=0.5, block_from=0.9)
+    rules = RuleBook(POLICIES / "rules", labels)
+    loaded = load_policy(POLICIES / "default.yaml", labels, ())
+    thresholds = loaded.thresholds | {"self-harm": sure, "hate": sure}
+    changed = loaded.model_copy(update={"thresholds": thresholds, **(policy or {})})
+    return Moderator(labels, changed, rules, FixedScores(hate))
+
+
+def label(verdict: Verdict, name: str) -> LabelVerdict:
+    return next(one for one in verdict.labels if one.label == name)
+
+
+@pytest.mark.parametrize(
+    ("score", "suggestion"), [(0.49, "pass"), (0.5, "review"), (0.89, "review"), (0.95, "review")]
+)
+def test_scores_lead_to_zones_and_no_score_alone_blocks(score: float, suggestion: str) -> None:
+    assert moderator(score).judge(["x"]).suggestion == suggestion
+
+
+def test_what_the_policy_says_of_uncertified_decisions_is_done() -> None:
+    assert moderator(0.95, {"uncertified_block": "block"}).judge(["x"]).suggestion == "block"
+    assert moderator(0.1, {"uncertified_pass": "review"}).judge(["x"]).suggestion == "review"
+
+
+def test_an_observed_label_is_scored_and_never_enforced() -> None:
+    verdict = label(moderator().judge(["x"]), "self-harm")
+    assert verdict.score == pytest.approx(0.99)
+    assert (verdict.enforced, verdict.suggestion) == (False, "pass")
+
+
+def test_a_broken_rule_blocks_where_it_holds_and_shows_where_and_why() -> None:
+    judge = moderator().judge
+    verdict = judge(["干净的文字", CLAIM], "CN")
+    [finding] = verdict.findings
+    assert verdict.suggestion == "block"
+    assert finding.part == 1
+    assert CLAIM[slice(*finding.evidence.span)] == finding.evidence.raw == "全国 销量第一"
+    assert finding.evidence.statute == "广告法 §9(3)"
+    claim = label(verdict, "commerce/absolute_claim")
+    assert (claim.score, claim.by_rule, claim.thresholds) == (1.0, True, None)
+    assert judge([CLAIM], "US").suggestion == "pass"
+    assert judge([CLAIM]).region == "CN"
+
+
+def test_a_lawful_use_is_shown_and_does_not_count() -> None:
+    verdict = moderator().judge(["本店最佳赏味期为三天"], "CN")
+    assert verdict.suggestion == "pass"
+    assert all(finding.evidence.exemption for finding in verdict.findings)
+
+
+def test_a_label_never_leads_to_more_than_its_region_allows() -> None:
+    plain = moderator(0.95, {"uncertified_block": "block"})
+    allowed = plain.labels.labels["hate"].model_copy(update={"action": {"default": "review"}})
+    labels = plain.labels.model_copy(update={"labels": plain.labels.labels | {"hate": allowed}})
+    assert replace(plain, labels=labels).judge(["x"]).suggestion == "review"
+
+
+def test_only_what_something_can_find_is_listed() -> None:
+    judge = moderator()
+    listed = {one.label for one in judge.judge(["x"]).labels}
+    assert listed == judge.findable()
+    assert "violence" not in listed
+
+
+def test_order_of_actions() -> None:
+    assert strongest([]) == "pass"
+    assert strongest(["pass", "block", "review"]) == "block"
+    assert weaker("block", "review") == "review"
+
+
+def test_a_policy_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    text = (POLICIES / "default.yaml").read_text("utf-8")
+    labels = load_labels()
+    (tmp_path / "unknown.yaml").write_text(text.replace("  hate:", "  hatred:"), "utf-8")
+    with pytest.raises(ConfigError, match="unknown labels"):
+        load_policy(tmp_path / "unknown.yaml", labels, ())
+    with pytest.raises(ConfigError, match=r"lack.*sexual"):
+        load_policy(POLICIES / "default.yaml", labels, ("hate", "sexual"))
+    (tmp_path / "order.yaml").write_text(text.replace("0.97", "0.2"), "utf-8")
+    with pytest.raises(ConfigError, match="pass_below"):
+        load_policy(tmp_path / "order.yaml", labels, ())
+    assert isinstance(load_policy(POLICIES / "default.yaml", labels, ("hate",)), Policy)

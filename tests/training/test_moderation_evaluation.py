@@ -1,0 +1,65 @@
+"""`training.evaluate moderation` and publishing, on a small genuine bundle."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.bundle import current
+from training import evaluate, publish
+from training.datasets.contrasts import contrasts
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    drawn = contrasts("zh", 80, seed=8)
+    rows = {"text": drawn.texts(), "label": drawn.targets()[:, 0].astype(int)}
+    pq.write_table(pa.table(rows), tmp_path / "abuse.parquet")
+    return tmp_path / "abuse.parquet"
+
+
+def run(bundle: Path, data: Path, label: str) -> None:
+    evaluate.main(["moderation", "--bundle", str(bundle), "--data", str(data), "--label", label])
+
+
+def test_figures_of_a_group(
+    moderation_bundle: Path, labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(moderation_bundle, labelled, "abuse")
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert figures.keys() == {"auroc", "ap", "f1", "recall_at_1pct_fpr", "ece", "n"}
+    assert figures["n"] == 80
+    assert figures["auroc"] > 0.9
+
+
+def test_rules_count(
+    moderation_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "claims.csv"
+    file.write_text("text,label\n全国 销量第一,1\n早餐吃了面,0\n", "utf-8")
+    run(moderation_bundle, file, "commerce/absolute_claim")
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert (figures["auroc"], figures["f1"], figures["ece"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"), [("violence", "neither the model nor a rule"), ("anger", "no label")]
+)
+def test_a_label_that_nothing_finds_is_refused(
+    moderation_bundle: Path, labelled: Path, label: str, message: str
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        run(moderation_bundle, labelled, label)
+
+
+def test_publishing_either_kind(
+    moderation_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish.main(["--bundle", str(moderation_bundle), "--bundles", str(tmp_path)])
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert figures["kind"] == "moderation"
+    assert current(tmp_path, "moderation").name == figures["version"]
+    with pytest.raises(SystemExit, match="not published"):
+        publish.main(["--bundle", str(tmp_path), "--bundles", str(tmp_path)])
