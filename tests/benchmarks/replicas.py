@@ -40,10 +40,10 @@ class Relay:
     def _accept(self) -> None:
         while True:
             near, _ = self._listener.accept()
-            if self._cut.is_set():
+            far = None if self._cut.is_set() else _connected(self._target)
+            if far is None:
                 near.close()
                 continue
-            far = socket.create_connection(("127.0.0.1", self._target))
             self._open |= {near, far}
             for one, other in ((near, far), (far, near)):
                 threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
@@ -122,6 +122,13 @@ def _start(stack: ExitStack, bundles: Path, folder: Path, port: int, state: list
         if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(output.read_text())
         time.sleep(0.1)
+
+
+def _connected(port: int) -> socket.socket | None:
+    try:
+        return socket.create_connection(("127.0.0.1", port))
+    except OSError:  # nobody listens now
+        return None
 
 
 def _end(connection: socket.socket) -> None:
