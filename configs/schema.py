@@ -85,6 +85,13 @@ class RaySection(Section):
     replica_first_port: int = Field(default=30_000, ge=1_024, le=64_535)  # and the 1,000 above
 
 
+class InternalSection(Section):
+    """Probes and metrics of each process, without keys."""
+
+    address: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_000)  # of process 0, the others above; 0 = any free
+
+
 class AdmissionSection(Section):
     """Overload: the queue of feed requests in one process."""
 
@@ -116,6 +123,7 @@ class ServingConfig(Section):
     catalogue: CatalogueSection = CatalogueSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
+    internal: InternalSection = InternalSection()
     admission: AdmissionSection = AdmissionSection()
     access: AccessSection = AccessSection()
     swap: SwapSection = SwapSection()

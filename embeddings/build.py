@@ -27,7 +27,7 @@ from embeddings.index_training import build_index
 from embeddings.towers import ITEM_TOWER, USER_TOWER, run_item_tower, run_user_tower
 from models.arrays import Vectors
 from models.bundle import Bundle, BundleError, Manifest, Provenance, load_session, seal
-from models.features import HistoryBatch
+from models.features import HistoryBatch, history_vectors
 
 BATCH_ITEMS = 4096
 GOLDEN_QUERIES = 16
@@ -69,7 +69,7 @@ def complete_feed_bundle(
         raise BundleError(f"{folder}: the catalogue is empty, expected at least one item")
     history, retrieval = embed_catalogue(load_session(folder / ITEM_TOWER), items)
     user_tower = load_session(folder / USER_TOWER)
-    interests = run_user_tower(user_tower, history, histories)
+    interests = run_user_tower(user_tower, history_vectors(history, histories.rows), histories)
     index, facts = build_index(retrieval, _shuffled(interests), seed=provenance.seed)
     pq.write_table(items, folder / ITEMS)
     np.save(folder / HISTORY_VECTORS, history)

@@ -25,7 +25,7 @@ from embeddings.towers import (
 from embeddings.vocabulary import Vocabulary
 from models.arrays import Mask, Rows, Vectors
 from models.bundle import MANIFEST, Bundle, BundleError, Manifest, load_array, open_bundle
-from models.features import ACTION_CODES, HistoryBatch
+from models.features import ACTION_CODES, HistoryBatch, history_vectors
 
 KIND: Literal["feed"] = "feed"
 ITEMS = "items.parquet"
@@ -75,7 +75,8 @@ class FeedModel:
             raise ValueError(f"histories have T = {histories.rows.shape[1]}, the model {length}")
         if histories.rows.size and int(histories.rows.max()) >= len(self.vocabulary):
             raise ValueError(f"history row {histories.rows.max()} >= N = {len(self.vocabulary)}")
-        return run_user_tower(self.user_tower, self.history_table, histories)
+        gathered = history_vectors(self.history_table, histories.rows)
+        return run_user_tower(self.user_tower, gathered, histories)
 
     def retrieve(self, interests: Vectors, k: int, allowed: Mask | None) -> tuple[Rows, Vectors]:
         """Return at most `k` rows and scores, best first, for one user's interests [M, D].

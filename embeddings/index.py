@@ -38,6 +38,10 @@ class ItemIndex(Protocol):
             ValueError: D, k or the length of `allowed` does not fit, or a query is not finite.
         """
 
+
+class StoredIndex(ItemIndex, Protocol):
+    """An index that a bundle holds."""
+
     def save(self, path: Path) -> None:
         """Write the index to one file, which `load_index` reads."""
 
@@ -211,7 +215,7 @@ def exact_search(
     best = np.full((len(queries), k), -np.inf, np.float32)
     for b, query in enumerate(queries):
         scores = candidates @ query
-        top = _best_positions(scores, k)
+        top = best_positions(scores, k)
         found[b, : len(top)] = top if rows is None else rows[top]
         best[b, : len(top)] = scores[top]
     return found, best
@@ -236,8 +240,8 @@ def checked_queries(index: ItemIndex, queries: Vectors, k: int, allowed: Mask | 
     return np.ascontiguousarray(queries, np.float32)
 
 
-def _best_positions(scores: Vectors, k: int) -> Rows:
-    """Positions of the k best scores, best first, of equal ones the first."""
+def best_positions(scores: Vectors, k: int) -> Rows:
+    """Return the positions of the k best scores, best first, of equal ones the first."""
     if k >= len(scores):
         return np.argsort(-scores, kind="stable")
     kept = np.flatnonzero(scores >= np.partition(scores, -k)[-k])

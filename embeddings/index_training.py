@@ -18,8 +18,8 @@ from embeddings.index import (
     LISTED_KINDS,
     ExactIndex,
     FlatIndex,
-    ItemIndex,
     ListedIndex,
+    StoredIndex,
     exact_search,
     recall,
 )
@@ -49,7 +49,7 @@ def index_kind(items: int) -> str:
 
 def build_index(
     vectors: Vectors, queries: Vectors, kind: str | None = None, seed: int = 0
-) -> tuple[ItemIndex, IndexFacts]:
+) -> tuple[StoredIndex, IndexFacts]:
     """Index the rows of `vectors`, tuned to queries like the given ones.
 
     Args:

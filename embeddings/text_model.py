@@ -59,7 +59,11 @@ def windows(text: str) -> list[str]:
 def run(session: ort.InferenceSession, texts: Sequence[str]) -> Vectors:
     """[B, K] probabilities of B texts, each read up to WINDOW_CHARACTERS."""
     arrays = text_arrays(texts)
-    given = {"features": arrays.features, "words": arrays.words}
+    given = {
+        "features": arrays.features,
+        "frequencies": arrays.frequencies,
+        "words": arrays.words,
+    }
     [probabilities] = session.run(["probabilities"], given)
     return np.asarray(probabilities, np.float32)
 
@@ -98,7 +102,12 @@ def assemble(bundle: Bundle) -> TextModel:
     session = load_session(path)
     rows = Tensor("tensor(int64)", (None, None))
     answer = Tensor("tensor(float)", (None, len(labels)))
-    check_signature(path, session, {"features": rows, "words": rows}, {"probabilities": answer})
+    given = {
+        "features": rows,
+        "frequencies": Tensor("tensor(float)", (None, None)),
+        "words": rows,
+    }
+    check_signature(path, session, given, {"probabilities": answer})
     return TextModel(bundle.manifest.version, labels, session)
 
 

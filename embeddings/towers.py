@@ -11,7 +11,6 @@ from models.features import (
     NUMERIC_FEATURES,
     TOKENS_PER_ITEM,
     HistoryBatch,
-    history_vectors,
     item_features,
 )
 
@@ -88,15 +87,15 @@ def load_item_tower(bundle: Bundle) -> ort.InferenceSession:
 
 
 def run_user_tower(
-    tower: ort.InferenceSession, history_table: Vectors, histories: HistoryBatch
+    tower: ort.InferenceSession, gathered: Vectors, histories: HistoryBatch
 ) -> Vectors:
-    """Return the interests [B, M, D] of histories [B, T] over items with history vectors [N, H].
+    """Return the interests [B, M, D] of histories [B, T] of items with these vectors [B, T, H].
 
     Raises:
         BundleError: the model cannot run on them.
     """
     inputs = {
-        "history_vectors": history_vectors(history_table, histories.rows),
+        "history_vectors": gathered,
         "actions": histories.actions,
         "watch_ratio": histories.watch_ratio,
         "age_s": histories.age_s,

@@ -1,8 +1,17 @@
 """Array types shared by every layer. Shape letters: B batch, N items, T history, D dimensions."""
 
+from typing import Any, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+
+class VectorRows(Protocol):
+    """[N, D] vectors that are asked for by rows: an array, or something that grows."""
+
+    def __getitem__(self, rows: Rows, /) -> Any:
+        """Return the vectors [..., D] of rows [...]."""

@@ -42,32 +42,32 @@ class TextClassifier(nn.Module):
             with torch.no_grad():
                 table.weight[0] = 0
 
-    def weights(self, features: Tensor) -> Tensor:
-        """[B, F] TF-IDF of binary counts, rows of unit length; 0 for padding."""
-        weights = self.rarity[features] * (features > 0)
+    def weights(self, features: Tensor, frequencies: Tensor) -> Tensor:
+        """[B, F] TF-IDF with sublinear frequencies, rows of unit length; 0 for padding."""
+        weights = self.rarity[features] * frequencies * (features > 0)
         return weights / weights.square().sum(1, keepdim=True).clamp(min=1e-6).sqrt()
 
-    def deep_logits(self, features: Tensor, words: Tensor) -> Tensor:
+    def deep_logits(self, features: Tensor, frequencies: Tensor, words: Tensor) -> Tensor:
         """[B, K] logits of the deep branch."""
-        weights = self.weights(features)[:, :, None]
+        weights = self.weights(features, frequencies)[:, :, None]
         bag = torch.relu((self.deep(features % DEEP_BUCKETS) * weights).sum(1))
         sequence = self.words(words).transpose(1, 2)
         seen = [torch.relu(convolve(sequence)).amax(2) for convolve in self.convolutions]
         logits: Tensor = self.output(self.dropout(torch.cat([bag, *seen], 1)))
         return logits
 
-    def logits(self, features: Tensor, words: Tensor) -> Tensor:
-        """[B, BRANCHES, K] uncalibrated logits of features [B, F], words [B, W]; 0 is padding."""
-        wide = (self.wide(features) * self.weights(features)[:, :, None]).sum(1)
-        return torch.stack([wide, self.deep_logits(features, words)], 1)
+    def logits(self, features: Tensor, frequencies: Tensor, words: Tensor) -> Tensor:
+        """[B, BRANCHES, K] uncalibrated logits of features, frequencies [B, F] and words [B, W]."""
+        wide = (self.wide(features) * self.weights(features, frequencies)[:, :, None]).sum(1)
+        return torch.stack([wide, self.deep_logits(features, frequencies, words)], 1)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """[B, K] calibrated probabilities of logits [B, BRANCHES, K]."""
         return torch.sigmoid((logits * self.scale).sum(1) + self.shift)
 
-    def forward(self, features: Tensor, words: Tensor) -> Tensor:
-        """[B, K] calibrated probabilities of features [B, F] and words [B, W]."""
-        return self.probabilities(self.logits(features, words))
+    def forward(self, features: Tensor, frequencies: Tensor, words: Tensor) -> Tensor:
+        """[B, K] calibrated probabilities, as `models.text_features.TextArrays` holds a batch."""
+        return self.probabilities(self.logits(features, frequencies, words))
 
 
 def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:

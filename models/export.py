@@ -24,7 +24,7 @@ def export(
     outputs: Sequence[str],
     path: Path,
     checks: Sequence[Mapping[str, Tensor]],
-    lengths: Sequence[str] = (),
+    lengths: Mapping[str, str] | None = None,
 ) -> float:
     """Write `module` to ONNX with a dynamic first dimension and compare both.
 
@@ -34,7 +34,7 @@ def export(
         outputs: names of what it returns.
         path: of the ONNX file.
         checks: further inputs, of other batch sizes, to compare on.
-        lengths: inputs whose second dimension is dynamic too.
+        lengths: inputs whose second dimension is dynamic too, and its name.
 
     Returns:
         The largest difference seen, relative to the largest output.
@@ -43,6 +43,8 @@ def export(
         ParityError: it exceeds ``PARITY``.
     """
     batch = torch.export.Dim("batch")
+    named = lengths or {}
+    seconds = {name: torch.export.Dim(f"{name}_length") for name in named.values()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of its own internals while it traces
         program = torch.onnx.export(
@@ -53,8 +55,7 @@ def export(
             opset_version=OPSET,
             dynamo=True,
             dynamic_shapes=tuple(
-                {0: batch} | ({1: torch.export.Dim(f"{name}_length")} if name in lengths else {})
-                for name in inputs
+                {0: batch} | ({1: seconds[named[name]]} if name in named else {}) for name in inputs
             ),
             verbose=False,
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Mask, Rows, Vectors
+from models.arrays import Mask, Rows, VectorRows, Vectors
 
 ACTIONS = (
     "padding",
@@ -156,9 +156,9 @@ def batch_histories(histories: Sequence[History], length: int) -> HistoryBatch:
     return batch
 
 
-def history_vectors(table: Vectors, rows: Rows) -> Vectors:
+def history_vectors(table: VectorRows, rows: Rows) -> Vectors:
     """Gather [B, T, H] history vectors from table [N, H]; padding rows (-1) become zeros."""
-    gathered = table[np.maximum(rows, 0)]
+    gathered: Vectors = table[np.maximum(rows, 0)]
     gathered[rows < 0] = 0.0
     return gathered
 

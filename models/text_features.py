@@ -7,21 +7,25 @@ words, an ideograph being one, in which order is kept.
 """
 
 import itertools
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Rows
+from models.arrays import Rows, Vectors
 from models.canonical import read, spoken
 
-FEATURE_BUCKETS = 1 << 19
+FEATURE_BUCKETS = 1 << 20
 WORD_BUCKETS = 1 << 15
 MOST_WORDS = 160  # of one text
 WINDOW_CHARACTERS = 600  # of one text; longer ones are scored in windows
+Kind = TypeVar("Kind", np.int64, np.float32)
 _WORD = re.compile(r"[a-z0-9*']+|[\u3400-\u4dbf\u4e00-\u9fff]|[^\s\w]")
 _QUOTED = re.compile('["“”「『《][^"“”「」『』》]{1,120}["“”」』》]')
 
@@ -32,10 +36,12 @@ class TextArrays:
 
     Attributes:
         features: [B, F] in [0, FEATURE_BUCKETS), each bucket at most once a row.
+        frequencies: [B, F] 1 + ln(how often the text has the feature); 0 is padding.
         words: [B, W] in [0, WORD_BUCKETS), in reading order, W <= MOST_WORDS.
     """
 
     features: Rows
+    frequencies: Vectors
     words: Rows
 
 
@@ -45,12 +51,16 @@ def text_arrays(texts: Sequence[str]) -> TextArrays:
     Raises:
         TextError: as `models.canonical.read`.
     """
-    pairs = [text_tokens(text) for text in texts]
-    return TextArrays(padded([pair[0] for pair in pairs]), padded([pair[1] for pair in pairs]))
+    tokens = [text_tokens(text) for text in texts]
+    return TextArrays(
+        padded([features for features, _, _ in tokens], np.int64),
+        padded([frequencies for _, frequencies, _ in tokens], np.float32),
+        padded([words for _, _, words in tokens], np.int64),
+    )
 
 
-def text_tokens(text: str) -> tuple[list[int], list[int]]:
-    """Feature buckets and word buckets of one text.
+def text_tokens(text: str) -> tuple[list[int], list[float], list[int]]:
+    """Feature buckets in order, their frequencies, and word buckets of one text.
 
     Raises:
         TextError: as `models.canonical.read`.
@@ -59,13 +69,17 @@ def text_tokens(text: str) -> tuple[list[int], list[int]]:
     plain = (reading.leet or reading.canonical).text
     words = _WORD.findall(plain)
     names = itertools.chain(_features(plain, words), _characters(reading.folded.text))
-    features = {_bucket(name, FEATURE_BUCKETS) for name in names}
-    return sorted(features), [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]]
+    counts = sorted(Counter(_bucket(name, FEATURE_BUCKETS) for name in names).items())
+    return (
+        [bucket for bucket, _ in counts],
+        [1 + math.log(count) for _, count in counts],
+        [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]],
+    )
 
 
-def padded(rows: Sequence[Sequence[int] | NDArray[np.int32]]) -> Rows:
+def padded(rows: Sequence[Sequence[float] | NDArray[Any]], kind: type[Kind]) -> NDArray[Kind]:
     """[B, longest row, at least 1] with 0 behind each row."""
-    batch = np.zeros((len(rows), max([1, *map(len, rows)])), np.int64)
+    batch = np.zeros((len(rows), max([1, *map(len, rows)])), kind)
     for b, row in enumerate(rows):
         batch[b, : len(row)] = row
     return batch

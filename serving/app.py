@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from configs.load import ConfigError, load
-from configs.schema import FeedConfig, ServingConfig, StateSection
+from configs.schema import FeedConfig, InternalSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
 from serving.api.admission import Admission
 from serving.api.app import create_app
+from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.audit import heads_file, keep_heads
@@ -23,15 +22,19 @@ from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
+from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.shelf import make_shelf
 from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
+from serving.live_items import LiveItems, follow_catalogue, records_of
 from serving.moderation.desk import ModerationDesk
 from serving.moderators import load_moderator
+from serving.profiles import Profiles
 from serving.records.access import Gate
+from serving.records.contracts import Catalogue
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -84,11 +87,14 @@ def build(
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
+    stores = open_stores(serving.records)
+    rules = settings.surfaces[DEFAULT_SURFACE]
     moderator = load_moderator(serving)
     services = Services(
-        bundle=load_bundle(current(serving.bundles, KIND), settings.surfaces[DEFAULT_SURFACE]),
+        bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
         state=state,
-        stores=open_stores(serving.records),
+        stores=stores,
+        profiles=Profiles(stores.users),
         surfaces=settings.surfaces,
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
@@ -102,12 +108,30 @@ def build(
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
     heads = heads_file(serving.records.secrets)
-    services.background.append(lambda: keep_heads(services.stores.trail, heads))
+    services.background += [
+        lambda: keep_heads(services.stores.trail, heads),
+        lambda: serve_probes(services, *internal_address(serving.internal, process)),
+    ]
     if serving.state.url is not None:
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
+    poll_s = serving.catalogue.poll_ms / 1000
+    services.background.append(
+        lambda: follow_catalogue(
+            lambda: services.bundle.items,
+            stores.catalogue,
+            lambda: services.mirror.sequence or 0,
+            poll_s,
+        )
+    )
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def internal_address(section: InternalSection, process: str) -> tuple[str, int]:
+    """Address and port of one process's probes: process n has the n-th port from the first."""
+    number = int(process) if process.isdecimal() else 0
+    return section.address, section.port + number if section.port else 0
 
 
 def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
@@ -118,7 +142,7 @@ def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None
     connect(
         services,
         RedisBoard(client, KIND),
-        lambda folder: load_bundle(folder, rules),
+        lambda folder: load_bundle(folder, rules, services.stores.catalogue),
         SwapLimits(serving.bundles, serving.swap.staging_limit_s),
     )
 
@@ -155,24 +179,35 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
 
 
-def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
+def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = None) -> ServedBundle:
     """Load a feed bundle and ask it the question that the readiness probe will repeat.
+
+    Args:
+        folder: the bundle's.
+        rules: by which the question is answered.
+        catalogue: whose later items are embedded with this bundle's item tower; None for none.
 
     Raises:
         BundleError: a file is damaged or the parts disagree; names the file.
+        RecordsError: the catalogue cannot be read.
     """
     model = load_feed_model(folder)
-    engine = engine_of(model)
+    reference = engine_of(model)
     question = golden_question(model.vocabulary)
-    page = engine.feed(question, rules)
-    return ServedBundle(model, engine, question, tuple(item.item_id for item in page.items))
+    page = reference.feed(question, rules)
+    items = LiveItems(model)
+    if catalogue is not None:
+        items.catch_up(catalogue)
+    engine = FeedEngine(
+        items.model, items.shelf, reference.history_length, DEFAULT_FILTERS + FACT_FILTERS
+    )
+    answer = tuple(item.item_id for item in page.items)
+    return ServedBundle(items, engine, reference, question, answer)
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
-    """Return the engine over a model's items."""
-    creators = _column(model.items, "creator_id")
-    durations = _column(model.items, "duration_ms")
-    shelf = make_shelf(creators, durations, model.popularity)
+    """Return the engine over a model's own items."""
+    shelf = make_shelf(records_of(model), model.popularity)
     return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
 
 
@@ -196,10 +231,6 @@ def rules_of(config: FeedConfig) -> FeedRules:
 def absolute_location(location: str) -> str:
     """A folder in full; a URL as it is."""
     return location if "://" in location else str(Path(location).resolve())
-
-
-def _column(items: pa.Table, name: str) -> list[Any]:
-    return items[name].to_pylist() if name in items.column_names else [None] * items.num_rows
 
 
 def _absolute(serving: ServingConfig) -> ServingConfig:

@@ -21,6 +21,7 @@ from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LICENCES, LabelledContent
 from training.text_fit import tokenised
 
+INPUTS = ("features", "frequencies", "words")
 GOLDEN_ROWS = 8  # each language
 _FAILINGS = """\
 - Scores were calibrated on the sources above. On other text they rank better than they measure:
@@ -87,10 +88,14 @@ def written(model: TextClassifier, texts: list[str], folder: Path) -> float:
     """Write the ONNX graph; returns the parity with torch on the texts."""
     tokens = tokenised(texts)
     batches = [tokens.batch(range(first, len(texts))) for first in (0, len(texts) - 1)]
-    inputs = [{"features": features, "words": words} for features, words in batches]
-    path = folder / GRAPH
+    inputs = [dict(zip(INPUTS, batch, strict=True)) for batch in batches]
     return export(
-        model, inputs[0], ("probabilities",), path, inputs[1:], lengths=("features", "words")
+        model,
+        inputs[0],
+        ("probabilities",),
+        folder / GRAPH,
+        inputs[1:],
+        lengths={"features": "features", "frequencies": "features", "words": "words"},
     )
 
 

@@ -22,28 +22,39 @@ _SCORED_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Tokens:
-    """N texts as ragged rows of feature and word buckets."""
+    """N texts as ragged rows of feature buckets, their frequencies, and word buckets."""
 
     features: list[NDArray[np.int32]]
+    frequencies: list[NDArray[np.float32]]
     words: list[NDArray[np.int32]]
 
     def __len__(self) -> int:
         return len(self.words)
 
-    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Features [B, F] and words [B, W] of some rows, padded."""
+    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, frequencies [B, F] and words [B, W] of some rows, padded."""
         return (
-            torch.from_numpy(padded([self.features[row] for row in rows])),
-            torch.from_numpy(padded([self.words[row] for row in rows])),
+            torch.from_numpy(padded([self.features[row] for row in rows], np.int64)),
+            torch.from_numpy(padded([self.frequencies[row] for row in rows], np.float32)),
+            torch.from_numpy(padded([self.words[row] for row in rows], np.int64)),
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> "Tokens":
+        """The texts at some rows."""
+        return Tokens(
+            [self.features[row] for row in rows],
+            [self.frequencies[row] for row in rows],
+            [self.words[row] for row in rows],
         )
 
 
 def tokenised(texts: Sequence[str]) -> Tokens:
     """All texts as buckets."""
-    pairs = [text_tokens(text) for text in texts]
+    tokens = [text_tokens(text) for text in texts]
     return Tokens(
-        [np.array(features, np.int32) for features, _ in pairs],
-        [np.array(words, np.int32) for _, words in pairs],
+        [np.array(features, np.int32) for features, _, _ in tokens],
+        [np.array(frequencies, np.float32) for _, frequencies, _ in tokens],
+        [np.array(words, np.int32) for _, _, words in tokens],
     )
 
 
@@ -57,7 +68,13 @@ def rarity(tokens: Tokens) -> Tensor:
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def fit(tokens: Tokens, targets: Vectors, settings: ClassifierFit, seed: int) -> TextClassifier:
+def fit(
+    tokens: Tokens,
+    targets: Vectors,
+    settings: ClassifierFit,
+    seed: int,
+    real: NDArray[np.bool_] | None = None,
+) -> TextClassifier:
     """A trained, uncalibrated classifier.
 
     Args:
@@ -65,12 +82,15 @@ def fit(tokens: Tokens, targets: Vectors, settings: ClassifierFit, seed: int) ->
         targets: [N, K] of 1, 0 and NaN where unknown.
         settings: of the recipe.
         seed: of initial weights and of the order of batches.
+        real: [N] rows that people wrote. The wide branch learns from them alone: sentences by
+            template hold its words fixed, so they can teach it nothing but noise.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = TextClassifier(targets.shape[1], settings.width, settings.filters)
-    model.rarity.copy_(rarity(tokens))
-    fit_wide(model, tokens, targets, settings.wide_inverse_l2)
+    own = np.arange(len(tokens)) if real is None else np.flatnonzero(real)
+    model.rarity.copy_(rarity(tokens.take(own)))
+    fit_wide(model, tokens.take(own), targets[own], settings.wide_inverse_l2)
     learned = [value for value in model.parameters() if value.requires_grad]
     optimiser = torch.optim.Adam(learned, lr=settings.learning_rate)
     steps = settings.epochs * -(-len(tokens) // settings.batch)
@@ -79,10 +99,12 @@ def fit(tokens: Tokens, targets: Vectors, settings: ClassifierFit, seed: int) ->
         model.train()
         losses = []
         for rows in like_lengths(tokens, settings.batch, rng):
-            features, words = tokens.batch(rows)
+            features, frequencies, words = tokens.batch(rows)
             features = features * (torch.rand(features.shape) >= settings.feature_dropout)
             words = words * (torch.rand(words.shape) >= settings.word_dropout)
-            loss = masked_bce(model.deep_logits(features, words), torch.from_numpy(targets[rows]))
+            loss = masked_bce(
+                model.deep_logits(features, frequencies, words), torch.from_numpy(targets[rows])
+            )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -108,7 +130,7 @@ def tf_idf(tokens: Tokens, weights: Vectors) -> csr_matrix:
     """[N, FEATURE_BUCKETS] weights of each row's features, rows of unit length."""
     columns = np.concatenate(tokens.features)
     ends = np.cumsum([0, *map(len, tokens.features)])
-    values = weights[columns]
+    values = weights[columns] * np.concatenate(tokens.frequencies)
     bag = csr_matrix((values, columns, ends), (len(tokens), FEATURE_BUCKETS))
     lengths = np.sqrt(np.asarray(bag.multiply(bag).sum(1)).ravel())
     return csr_matrix(diags(1 / np.maximum(lengths, 1e-3)) @ bag)

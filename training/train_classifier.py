@@ -32,7 +32,8 @@ from training.provenance import provenance
 from training.report import print_report
 from training.text_fit import Tokens, calibrate, fit, logits_of, tokenised
 
-ABUSE_SETS = ("coldataset", "davidson", "contrasts_zh", "contrasts_en")
+SYNTHETIC = ("contrasts_zh", "contrasts_en")
+ABUSE_SETS = ("coldataset", "davidson", *SYNTHETIC)
 _WORDS = re.compile(r"[\u4e00-\u9fff]{2,4}|[A-Za-z]{3,}")
 
 
@@ -51,7 +52,9 @@ def main() -> None:
     train = np.flatnonzero(split == "train")
     copied, evaded = evasions(texts, train[_of(labelled, train, ABUSE_SETS)], recipe)
     tokens = tokenised([*(texts[row] for row in train), *evaded])
-    model = fit(tokens, np.concatenate([targets[train], targets[copied]]), recipe.fit, recipe.seed)
+    rows = np.concatenate([train, copied])
+    real = ~_of(labelled, rows, SYNTHETIC)
+    model = fit(tokens, targets[rows], recipe.fit, recipe.seed, real)
 
     held = {part: np.flatnonzero(split == part) for part in ("calibration", "test")}
     seen = {part: tokenised([texts[row] for row in rows]) for part, rows in held.items()}

@@ -26,8 +26,6 @@ PATH_SCOPES: tuple[tuple[str, KeyScope], ...] = (
     ("/v1/media", "catalogue"),
     ("/v1/moderate", "moderate"),
     ("/v1/moderations", "moderate"),
-    ("/v1alpha1/comments:analyze", "moderate"),
-    ("/v1/moderations", "moderate"),
     (PERSPECTIVE_PATH, "moderate"),
     ("/v1/creators", "moderate"),
     ("/v1/review", "review"),

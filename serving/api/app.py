@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from serving.api.catalogue import MEDIA_PATH, catalogue_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.feed import feed_routes
+from serving.api.json_route import JsonRoute
 from serving.api.moderation import moderation_routes
 from serving.api.openapi import describe
 from serving.api.probes import probe_routes
@@ -64,14 +66,7 @@ def create_app(
         exception_handlers={HTTPException: http_error, ApiError: api_error},
     )
     app.state.services = services
-    routes = [
-        *feed_routes(services),
-        *event_routes(services),
-        *catalogue_routes(services),
-        *user_routes(services),
-        *moderation_routes(services),
-        *takedown_routes(services),
-    ]
+    routes = json_routes(services)
     app.router.routes.extend(route.route() for route in routes)
     app.include_router(probe_routes(services))
     app.include_router(bundle_routes(services))
@@ -85,3 +80,15 @@ def create_app(
         RequestLog, lines=lines, metrics=services.metrics, host_returns_id=host_returns_id
     )
     return app
+
+
+def json_routes(services: Services) -> list[JsonRoute[Any]]:
+    """Return every route that takes or gives plain JSON."""
+    return [
+        *feed_routes(services),
+        *event_routes(services),
+        *catalogue_routes(services),
+        *user_routes(services),
+        *moderation_routes(services),
+        *takedown_routes(services),
+    ]

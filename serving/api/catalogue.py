@@ -31,6 +31,7 @@ from serving.api.recorded import (
 )
 from serving.api.request_log import FACTS, ID
 from serving.api.services import Services
+from serving.api.takedowns import applied_status, carried, told
 from serving.media import keep_file
 from serving.records.contracts import Stored
 from serving.records.status import StatusRow, item_subject
@@ -52,6 +53,7 @@ def _item_routes(services: Services) -> list[JsonRoute[Any]]:
         done = await recorded_rows(
             "items", catalogue.upsert, actor_of(request), body.items, services.publish
         )
+        await told(services)
         request.scope[FACTS].update(items=len(done))
         return {"request_id": request.scope[ID], "items": [asdict(one) for one in done]}
 
@@ -60,12 +62,15 @@ def _item_routes(services: Services) -> list[JsonRoute[Any]]:
         done = await recorded(
             catalogue.patch, actor_of(request), item_id, body.root, services.publish
         )
+        await told(services)
         return {"request_id": request.scope[ID]} | asdict(done)
 
     async def delete(_: None, request: Request) -> dict[str, Any]:
         item_id = request.path_params["item_id"]
         await recorded(catalogue.remove, actor_of(request), item_id)
-        return {"request_id": request.scope[ID], "item_id": item_id}
+        sequence = await recorded(services.stores.visibility.newest_sequence)
+        applied = await carried(services, sequence)
+        return {"request_id": request.scope[ID], "item_id": item_id, "applied": applied}
 
     async def get(_: None, request: Request) -> dict[str, Any]:
         item_id = request.path_params["item_id"]
@@ -89,7 +94,15 @@ def _item_routes(services: Services) -> list[JsonRoute[Any]]:
             one, tag, "Change an item", ItemPatch, PatchAnswer, patch, errors=why, method="PATCH"
         ),
         JsonRoute(
-            one, tag, "Delete an item", None, DeletedAnswer, delete, errors=why, method="DELETE"
+            one,
+            tag,
+            "Delete an item",
+            None,
+            DeletedAnswer,
+            delete,
+            errors=why,
+            method="DELETE",
+            status_of=applied_status,
         ),
         JsonRoute(one, tag, "Read an item", None, StoredAnswer, get, errors=why[:2], method="GET"),
     ]
@@ -101,13 +114,14 @@ def _creator_routes(services: Services) -> list[JsonRoute[Any]]:
     def turned(suspended: bool) -> Any:
         async def turn(body: Suspension, request: Request) -> dict[str, Any]:
             creator_id = request.path_params["creator_id"]
-            await recorded(
+            row = await recorded(
                 visibility.set_suspended, actor_of(request), creator_id, suspended, body.reason
             )
             return {
                 "request_id": request.scope[ID],
                 "creator_id": creator_id,
                 "suspended": suspended,
+                "applied": await carried(services, row.sequence),
             }
 
         return turn
@@ -121,6 +135,7 @@ def _creator_routes(services: Services) -> list[JsonRoute[Any]]:
             CreatorAnswer,
             turned(suspended),
             errors=STORED,
+            status_of=applied_status,
         )
         for verb, summary, suspended in (
             ("suspend", "Hide all items of a creator", True),

@@ -86,10 +86,11 @@ class StoredAnswer(BaseModel):
 
 
 class DeletedAnswer(BaseModel):
-    """The item is deleted; no feed shows it any more."""
+    """The item is deleted; with `applied: done` no answer that begins now holds it."""
 
     request_id: str
     item_id: str
+    applied: Literal["done", "pending"]
 
 
 class MediaAnswer(BaseModel):
@@ -108,3 +109,4 @@ class CreatorAnswer(BaseModel):
     request_id: str
     creator_id: str
     suspended: bool
+    applied: Literal["done", "pending"]

@@ -1,5 +1,6 @@
 """Routes of feed services: a page of the feed, and the ranking of given candidates."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,8 +15,11 @@ from serving.api.schemas import FeedAnswer, FeedBody, HistoryEvent, RankAnswer, 
 from serving.api.services import ServedBundle, Services
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, Page, PageItem
 from serving.feed.engine import FeedEngine
+from serving.feed.terms import Standing
 from serving.live.publish import AUDIENCE, SPARE_ITEMS, Viewing, published, shortened
 from serving.live.state import StateUnreachableError, UserState, is_impression
+from serving.profiles import standing_of
+from serving.records.errors import RecordsError
 
 BUSY = ((503, "the queue is full or the deadline passed; Retry-After says when to ask again"),)
 
@@ -91,16 +95,20 @@ async def asked_for(
     engine = bundle.engine
     # Before the state is read: a mirror that learns more meanwhile does no harm.
     hidden = services.hidden.mask(engine.model.vocabulary, engine.shelf, viewing.region, AUDIENCE)
-    state, degraded = await _known_of(services, body.user_id, now_ms)
+    (standing, impersonal), (state, degraded) = await asyncio.gather(
+        _standing_of(services, body), _known_of(services, body.user_id, now_ms)
+    )
     told = [_behaviour(event, now_ms) for event in body.history or ()]
+    recent = (*(one for one in told if not is_impression(one)), *state.recent)
     return FeedRequest(
         k=k,
         now_ms=now_ms,
-        recent=(*(one for one in told if not is_impression(one)), *state.recent),
+        recent=() if impersonal else recent,
         seen=(*(one.item_id for one in told if is_impression(one)), *state.seen),
         excluded=excluded,
         hidden=hidden,
-        degraded=degraded,
+        standing=standing,
+        degraded=(*impersonal, *degraded),
         explain=body.explain,
     )
 
@@ -134,6 +142,19 @@ async def _known_of(
         return await services.state.read(user_id, now_ms), ()
     except StateUnreachableError:
         return UserState(), ("state_unreachable",)
+
+
+async def _standing_of(services: Services, body: Who) -> tuple[Standing, tuple[str, ...]]:
+    """Who asks by the records, and why the answer must not be personal, if so."""
+    region = (body.context.region or "").upper() or None
+    if body.user_id is None:
+        return Standing(region), ()
+    try:
+        user = await services.profiles.of(body.user_id)
+    except RecordsError:  # they may have opted out
+        return Standing(region), ("profile_unreachable",)
+    opted_out = user is not None and not user.personalised
+    return standing_of(user, region), ("not_personalised",) if opted_out else ()
 
 
 def _behaviour(event: HistoryEvent, now_ms: int) -> Behaviour:

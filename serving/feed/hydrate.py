@@ -9,6 +9,7 @@ from models.arrays import Mask, Rows
 from models.features import History, action_of, watch_ratio_of
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.shelf import Shelf
+from serving.feed.terms import Terms, terms_of
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class Viewer:
         history: newest first, known items only.
         seen: rows that were shown or acted upon, distinct.
         excluded: rows that the caller does not want, distinct.
+        terms: on which items may be shown.
         hidden: [N] true where an item may not be shown; None for nothing hidden.
     """
 
     history: History
     seen: Rows
     excluded: Rows
+    terms: Terms
     hidden: Mask | None = None
 
 
@@ -37,6 +40,7 @@ def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
         history_of(newest_first, rows, shelf, request.now_ms),
         _known(np.concatenate([rows, shown])),
         _known(names.rows(request.excluded)),
+        terms_of(request.standing, shelf.facts, request.now_ms),
         request.hidden,
     )
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from models.arrays import Rows, Vectors
+from models.arrays import Rows, VectorRows, Vectors
 
 
-def interest_scores(interests: Vectors, vectors: Vectors, rows: Rows) -> Vectors:
+def interest_scores(interests: Vectors, vectors: VectorRows, rows: Rows) -> Vectors:
     """Return the best inner product of each row with an interest: [K].
 
     Exact, whatever the index approximates, and the same for items of every source.

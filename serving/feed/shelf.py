@@ -1,15 +1,17 @@
-"""What the feed looks up about items, derived once per bundle."""
+"""What the feed looks up about items."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Rows, Vectors
+from serving.feed.facts import UNKNOWN, Facts, facts_of
 
 POPULAR_DEPTH = 5_000  # more than a page with everything a user may have seen or excluded
-NO_CREATOR = -1
+NO_CREATOR = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -17,16 +19,27 @@ class Shelf:
     """Facts of N items in row order.
 
     Attributes:
-        creator_codes: [N] index into `creators`; NO_CREATOR where none is known.
-        creators: distinct creator ids.
-        duration_ms: [N], NaN where not known.
+        facts: columns that change with the catalogue.
         popular_rows: at most POPULAR_DEPTH rows, most popular first.
     """
 
-    creator_codes: NDArray[np.int32]
-    creators: tuple[str, ...]
-    duration_ms: Vectors
+    facts: Facts
     popular_rows: Rows
+
+    @property
+    def creator_codes(self) -> NDArray[np.int32]:
+        """[N] index into `creators`; NO_CREATOR where none is known."""
+        return self.facts.column("creator")
+
+    @property
+    def creators(self) -> Sequence[str]:
+        """Distinct creator ids."""
+        return self.facts.creators.values
+
+    @property
+    def duration_ms(self) -> Vectors:
+        """[N], NaN where not known."""
+        return self.facts.column("duration_ms")
 
     def creator_id(self, row: int) -> str | None:
         """Return the creator of a row, None if it has none."""
@@ -34,25 +47,12 @@ class Shelf:
         return None if code == NO_CREATOR else self.creators[code]
 
 
-def make_shelf(
-    creator_ids: Sequence[str | None], duration_ms: Sequence[float | None], popularity: Vectors
-) -> Shelf:
-    """Number the creators and sort the popular items; of equal popularity the lower row first.
+def make_shelf(items: Sequence[Mapping[str, Any]], popularity: Vectors) -> Shelf:
+    """Take over the facts and sort the popular items; of equal popularity the lower row first.
 
     Args:
-        creator_ids: [N].
-        duration_ms: [N].
+        items: N records of the Item contract; every field may be absent.
         popularity: [N].
     """
-    codes: dict[str, int] = {}
-    numbered = [
-        NO_CREATOR if creator is None else codes.setdefault(creator, len(codes))
-        for creator in creator_ids
-    ]
     order = np.argsort(-popularity, kind="stable")
-    return Shelf(
-        np.array(numbered, np.int32),
-        tuple(codes),
-        np.array(duration_ms, np.float32),  # None becomes NaN
-        order[:POPULAR_DEPTH],
-    )
+    return Shelf(facts_of(items), order[:POPULAR_DEPTH])

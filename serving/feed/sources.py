@@ -1,14 +1,16 @@
 """Where candidates come from."""
 
-from models.arrays import Vectors
+from models.arrays import Mask, Vectors
 from serving.feed.candidates import Candidates, unscored
 from serving.feed.contracts import InterestModel
 from serving.feed.shelf import Shelf
 
 
-def interest_source(model: InterestModel, interests: Vectors, count: int) -> Candidates:
+def interest_source(
+    model: InterestModel, interests: Vectors, count: int, allowed: Mask | None = None
+) -> Candidates:
     """Return the items nearest to one user's interests [M, D], at most `count`."""
-    rows, _ = model.retrieve(interests, count, None)
+    rows, _ = model.retrieve(interests, count, allowed)
     return unscored(rows, "interest")
 
 

@@ -32,18 +32,19 @@ def hidden_mask(
 
 @dataclass
 class HiddenRows:
-    """Masks of one mirror, by region and audience; kept while mirror and bundle stay so."""
+    """Masks of one mirror, by region and audience; kept while mirror and items stay so."""
 
     mirror: VisibilityMirror
     _masks: dict[tuple[str, str], Mask] = field(default_factory=dict)
-    _sequence: int | None = None
+    _made_of: tuple[int | None, int] = (None, 0)
     _shelf: Shelf | None = None
 
     def mask(self, names: ItemNames, shelf: Shelf, region: str, audience: str) -> Mask:
         """See `hidden_mask`."""
-        same = self.mirror.sequence == self._sequence and shelf is self._shelf
+        made_of = self.mirror.sequence, shelf.facts.version
+        same = made_of == self._made_of and shelf is self._shelf
         if not same or len(self._masks) >= MASKS_KEPT:
-            self._masks, self._sequence, self._shelf = {}, self.mirror.sequence, shelf
+            self._masks, self._made_of, self._shelf = {}, made_of, shelf
         if (region, audience) not in self._masks:
             mask = hidden_mask(self.mirror, names, shelf, region, audience)
             self._masks[region, audience] = mask

@@ -2,13 +2,14 @@
 
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embeddings.index import ItemIndex, exact_search, load_index, recall
+from embeddings.index import ItemIndex, StoredIndex, exact_search, load_index, recall
 from models.arrays import Vectors
 from models.bundle import IndexFacts
 
@@ -73,7 +74,7 @@ class ItemIndexContract:
         if request.param == "built":
             return built[0]
         path = tmp_path_factory.mktemp("index") / "index.faiss"
-        built[0].save(path)
+        cast("StoredIndex", built[0]).save(path)
         return load_index(path, built[1], vectors)
 
     def test_size(self, index: ItemIndex) -> None:

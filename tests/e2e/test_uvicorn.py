@@ -1,8 +1,10 @@
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from embeddings.feed_model import KIND
@@ -20,6 +22,16 @@ def server(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 class TestUvicorn(HostContract):
     pass
+
+
+def test_probes_and_metrics_stand_on_a_listener_of_their_own(server: Server) -> None:
+    found = re.search(r"probes and metrics on (http://127\.0\.0\.1:\d+)", server.output)
+    assert found, server.output
+    with httpx.Client(base_url=found[1]) as internal:
+        assert internal.get("/healthz").json() == {"status": "alive"}
+        assert internal.get("/readyz").json()["state"] == "reachable"
+        assert "tidegate_bundle" in internal.get("/metrics").text
+        assert internal.post("/v1/feed", json={"user_id": "u"}).status_code == 404
 
 
 def test_it_stops_cleanly_and_leaves_nothing_running(bundles: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from configs.schema import FeedConfig, ServingConfig
-from serving.feed.filters import DEFAULT_FILTERS
+from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
@@ -33,10 +33,10 @@ def test_every_setting_is_explained(key: str) -> None:
 def test_every_code_is_explained() -> None:
     errors = re.findall(r'ApiError\(\s*\d{3}, "(\w+)"', CORE)
     degraded = re.findall(
-        r'"(unknown_\w+|\w+_unknown|state_unreachable|interests_not_finite)"', CORE
+        r'"(unknown_\w+|\w+_unknown|\w+_unreachable|interests_not_finite|not_personalised)"', CORE
     )
     reasons = re.findall(r'Reason\("(\w+)"', CORE)
-    removed = [rule.reason for rule in DEFAULT_FILTERS] + ["unknown", "repeated"]
+    removed = [rule.reason for rule in DEFAULT_FILTERS + FACT_FILTERS] + ["unknown", "repeated"]
     for codes in (errors, degraded, reasons, removed):
         assert codes
         assert not [code for code in codes if f"`{code}`" not in PAGE]

@@ -1,11 +1,10 @@
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from embeddings.feed_model import FeedModel
+from embeddings.live_model import LiveModel
 from serving.api.schemas import FeedAnswer, RankAnswer
 from serving.feed.contracts import FeedRules
 from serving.live.event_stream import Appended, LoggedEvent
@@ -192,9 +191,8 @@ def test_without_state_the_feed_is_popular_and_events_are_refused(served: Served
 def test_a_score_that_is_no_number_is_null_and_counted(served: Served) -> None:
     bundle = served.services.bundle
     model = bundle.engine.model
-    assert isinstance(model, FeedModel)
-    blank = replace(model, popularity=np.full(len(model.vocabulary), np.nan, np.float32))
-    served.services.bundle = replace(bundle, engine=replace(bundle.engine, model=blank))
+    assert isinstance(model, LiveModel)
+    model.popularity = np.full(len(model.vocabulary), np.nan, np.float32)
     answer = feed(served, user_id="u", k=2)
     assert [item.score for item in answer.items] == [None, None]
     assert "tidegate_nan_scores_total 100.0" in served.client.get("/metrics").text

@@ -73,7 +73,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         ("post", "/v1/events", "202", EventsBody),
         ("put", "/v1/items", "200", ItemsBody),
         ("put", "/v1/users/{user_id}", "200", UserBody),
-        ("post", "/v1/creators/{creator_id}/suspend", "200", Suspension),
+        ("post", "/v1/creators/{creator_id}/suspend", "202", Suspension),
     ],
 )
 def test_examples_are_accepted_and_answered(

@@ -56,9 +56,13 @@ def engine_over(
 ) -> FeedEngine:
     """An engine over the model; every item has a creator of its own unless given."""
     count = len(model.popularity)
+    creators = creators if creators is not None else [f"creator-{n}" for n in range(count)]
+    durations = durations if durations is not None else [None] * count
     shelf = make_shelf(
-        creators if creators is not None else [f"creator-{n}" for n in range(count)],
-        durations if durations is not None else [None] * count,
+        [
+            {"creator_id": creator, "duration_ms": duration}
+            for creator, duration in zip(creators, durations, strict=True)
+        ],
         model.popularity,
     )
     return FeedEngine(model, shelf, HISTORY_LENGTH)

@@ -32,6 +32,7 @@ SEQUENCES = ("catalogue", "visibility", "audit", "bundles")
 def upgrade() -> None:
     """Create every table and its counters."""
     _create_catalogue()
+    _create_standing()
     _create_people()
     _create_trail()
     table = sa.table("sequences", sa.column("name"), sa.column("value"))
@@ -97,6 +98,9 @@ def _create_catalogue() -> None:
         ),
         sa.PrimaryKeyConstraint("item_id", "content_version", name=op.f("pk_prices")),
     )
+
+
+def _create_standing() -> None:
     op.create_table(
         "media",
         sa.Column("sha256", sa.String(length=64), nullable=False),

@@ -1,0 +1,146 @@
+"""A bundle's model with the items that came or changed after it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embeddings.feed_model import FeedModel, best_of_interests
+from embeddings.fresh import FreshIndex, LayeredRows
+from embeddings.towers import run_item_tower, run_user_tower
+from embeddings.vocabulary import Vocabulary
+from models.arrays import Mask, Rows, Vectors
+from models.features import HistoryBatch, history_vectors
+
+SAME = 1e-3  # relative; less is rounding, not another content
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of B items.
+
+    Attributes:
+        item_ids: [B]. history: [B, H]. retrieval: [B, D].
+    """
+
+    item_ids: tuple[str, ...]
+    history: Vectors
+    retrieval: Vectors
+
+
+class LiveVocabulary:
+    """Ids of the bundle's N items and of F later ones; an item that changed has a later row."""
+
+    def __init__(self, base: Vocabulary) -> None:
+        self._base = base
+        self._late_rows: dict[str, int] = {}
+        self._late_ids: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._base) + len(self._late_ids)
+
+    def row(self, item_id: str) -> int | None:
+        """Return the row of an id, None if it is unknown."""
+        late = self._late_rows.get(item_id)
+        return self._base.row(item_id) if late is None else late
+
+    def rows(self, item_ids: Iterable[str]) -> Rows:
+        """Return the rows of ids, -1 where an id is unknown."""
+        asked = list(item_ids)
+        rows = self._base.rows(asked)
+        if self._late_rows:
+            for n, item_id in enumerate(asked):
+                rows[n] = self._late_rows.get(item_id, rows[n])
+        return rows
+
+    def item_id(self, row: int) -> str:
+        """Return the id in a row.
+
+        Raises:
+            IndexError: no such row.
+        """
+        count = len(self._base)
+        return self._base.item_id(row) if row < count else self._late_ids[row - count]
+
+    def append(self, item_ids: Sequence[str]) -> None:
+        """Give ids the next rows; an id that had one leaves it."""
+        for item_id in item_ids:
+            self._late_rows[item_id] = len(self)
+            self._late_ids.append(item_id)
+
+
+class LiveModel:
+    """See `FeedModel`, whose towers it uses; `put` and `remove` change what it knows.
+
+    Changed only by the thread that asks it, so that a request sees one state from first to last.
+    """
+
+    def __init__(self, bundle: FeedModel) -> None:
+        self.bundle = bundle
+        self.version = bundle.version
+        self.vocabulary = LiveVocabulary(bundle.vocabulary)
+        self.index = FreshIndex(bundle.index)
+        self.retrieval_vectors = LayeredRows(bundle.retrieval_vectors)
+        self.popularity = bundle.popularity
+        self._history = LayeredRows(bundle.history_table)
+
+    def interests(self, histories: HistoryBatch) -> Vectors:
+        """Return the interest vectors [B, M, D] of B histories."""
+        gathered = history_vectors(self._history, histories.rows)
+        return run_user_tower(self.bundle.user_tower, gathered, histories)
+
+    def retrieve(self, interests: Vectors, k: int, allowed: Mask | None) -> tuple[Rows, Vectors]:
+        """See `FeedModel.retrieve`."""
+        rows, scores = self.index.search(interests, k, allowed)
+        return best_of_interests(rows, scores, k)
+
+    def embed(self, items: Sequence[Mapping[str, Any]]) -> Embedded:
+        """Return the vectors of item records; those of the bundle keep what it learned of them."""
+        ids = tuple(str(item["item_id"]) for item in items)
+        known = self.bundle.vocabulary.rows(ids)
+        return Embedded(ids, *run_item_tower(self.bundle.item_tower, items, known + 1))
+
+    def put(self, embedded: Embedded) -> Rows:
+        """Let items be found by these vectors, and return their rows [B]."""
+        new = [n for n in range(len(embedded.item_ids)) if not self._kept(embedded, n)]
+        if new:
+            self._append(embedded, new)
+        return self.vocabulary.rows(embedded.item_ids)
+
+    def remove(self, item_id: str) -> int | None:
+        """Never find an item again; return the row that it had, None if it is unknown."""
+        row = self.vocabulary.row(item_id)
+        if row is not None:
+            self.index.remove(row)
+        return row
+
+    def _kept(self, embedded: Embedded, n: int) -> bool:
+        """Whether an item keeps its row; a late one gets its new vectors there."""
+        row, retrieval = self.vocabulary.row(embedded.item_ids[n]), embedded.retrieval[n]
+        if row is None:
+            return False
+        if (late := row - len(self.bundle.vocabulary)) >= 0:
+            self.index.replace(row, retrieval)
+            self.retrieval_vectors.fresh.vectors[late] = retrieval
+            self._history.fresh.vectors[late] = embedded.history[n]
+            return True
+        if not self.index.gone[row] and _same(retrieval, self.bundle.retrieval_vectors[row]):
+            return True
+        self.index.remove(row)
+        return False
+
+    def _append(self, embedded: Embedded, new: list[int]) -> None:
+        ids = [embedded.item_ids[n] for n in new]
+        former = self.vocabulary.rows(ids)
+        priors = np.where(former < 0, 0, self.popularity[np.maximum(former, 0)])
+        self.popularity = np.concatenate([self.popularity, priors.astype(np.float32)])
+        self.vocabulary.append(ids)
+        self.retrieval_vectors.fresh.append(embedded.retrieval[new])
+        self._history.fresh.append(embedded.history[new])
+        self.index.add(embedded.retrieval[new])
+
+
+def _same(found: Vectors, expected: Vectors) -> bool:
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    return float(np.abs(found - expected).max(initial=0)) <= SAME * scale

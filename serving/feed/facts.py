@@ -1,0 +1,118 @@
+"""What the catalogue says of each item, as columns that filters read and that may change live."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Value = TypeVar("Value")
+
+UNKNOWN = -1  # code of a fact that is not known
+NEVER_MS = 2**62
+COLUMNS = np.dtype(
+    [
+        ("creator", "i4"),
+        ("category", "i4"),
+        ("language", "i4"),
+        ("regions", "i4"),
+        ("duration_ms", "f4"),  # NaN where not known
+        ("published_at_ms", "i8"),
+        ("expires_at_ms", "i8"),
+        ("adult", "?"),
+        ("sold_out", "?"),
+        ("removed", "?"),
+    ]
+)
+
+
+class Codes(Generic[Value]):
+    """Distinct values in the order of their first appearance."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self._codes: dict[Value, int] = {}
+
+    def code(self, value: Value | None) -> int:
+        """Return the code of a value, a new one where needed; UNKNOWN for None."""
+        if value is None:
+            return UNKNOWN
+        code = self._codes.setdefault(value, len(self.values))
+        if code == len(self.values):
+            self.values.append(value)
+        return code
+
+    def known(self, values: Iterable[Value]) -> NDArray[np.int64]:
+        """Return the codes of those values that have one."""
+        found = (self._codes.get(value, UNKNOWN) for value in values)
+        return np.array([code for code in found if code != UNKNOWN], np.int64)
+
+
+class Facts:
+    """One row of `COLUMNS` an item; rows are added at the end or written anew."""
+
+    def __init__(self) -> None:
+        self.creators: Codes[str] = Codes()
+        self.categories: Codes[str] = Codes()
+        self.languages: Codes[str] = Codes()
+        self.regions: Codes[frozenset[str]] = Codes()
+        self._room = np.zeros(256, COLUMNS)
+        self._count = 0
+        self.version = 0  # counts changes, so that what is derived knows when it is old
+
+    def __len__(self) -> int:
+        return self._count
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column, a view."""
+        return self._room[name][: self._count]
+
+    def put(self, row: int, item: Mapping[str, Any]) -> None:
+        """Write what a record of the Item contract says; any field but the id may be absent.
+
+        Raises:
+            IndexError: the row is past the next one.
+        """
+        if row > self._count:
+            raise IndexError(f"row {row} comes after the next one, {self._count}")
+        if row == len(self._room):
+            self._room = np.concatenate([self._room, np.zeros(len(self._room), COLUMNS)])
+        self.version += 1
+        self._room[row] = (
+            self.creators.code(item.get("creator_id")),
+            self.categories.code(item.get("category") or None),
+            self.languages.code(language_of(item.get("language"))),
+            self.regions.code(frozenset(item.get("regions") or ()) or None),
+            _or_nan(item.get("duration_ms")),
+            item.get("published_at_ms") or 0,
+            _or_never(item.get("expires_at_ms")),
+            item.get("audience") == "adult",
+            item.get("in_stock") is False,
+            False,
+        )
+        self._count = max(self._count, row + 1)
+
+    def remove(self, row: int) -> None:
+        """Mark an item as deleted."""
+        self._room["removed"][row] = True
+
+
+def facts_of(items: Sequence[Mapping[str, Any]]) -> Facts:
+    """Return the facts of items in row order."""
+    facts = Facts()
+    for row, item in enumerate(items):
+        facts.put(row, item)
+    return facts
+
+
+def language_of(tag: str | None) -> str | None:
+    """Return the language of a tag, ``zh`` of ``zh-Hant-TW``."""
+    return tag.partition("-")[0].lower() if tag else None
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _or_never(value: int | None) -> int:
+    return NEVER_MS if value is None else value

@@ -1,0 +1,68 @@
+"""What the catalogue's facts allow whom."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.features import empty_history
+from serving.feed.candidates import unscored
+from serving.feed.facts import facts_of
+from serving.feed.filters import FACT_FILTERS, filtered
+from serving.feed.hydrate import Viewer
+from serving.feed.terms import ANYONE, Standing, terms_of
+
+NONE = np.empty(0, np.int64)
+
+
+def reason_of(item: dict[str, Any], standing: Standing, now_ms: int = 1_000) -> str | None:
+    """Why an item, third of four, is not shown."""
+    facts = facts_of([{}, {"regions": ["FR"]}, item, {"language": "fr", "creator_id": "c-2"}])
+    viewer = Viewer(empty_history(), NONE, NONE, terms_of(standing, facts, now_ms))
+    _, reasons = filtered(unscored(np.array([2]), "interest"), FACT_FILTERS, viewer)
+    return reasons.get(2)
+
+
+@pytest.mark.parametrize(
+    ("item", "standing", "expected"),
+    [
+        ({}, ANYONE, None),
+        ({"published_at_ms": 1_000}, ANYONE, None),
+        ({"published_at_ms": 1_001}, ANYONE, "not_now"),
+        ({"expires_at_ms": 1_001}, ANYONE, None),
+        ({"expires_at_ms": 1_000}, ANYONE, "not_now"),
+        ({"in_stock": False}, ANYONE, "sold_out"),
+        ({"in_stock": None}, ANYONE, None),
+        ({"regions": ["CN", "SG"]}, Standing("CN"), None),
+        ({"regions": ["CN", "SG"]}, Standing("US"), "region"),
+        ({"regions": ["CN"]}, ANYONE, None),
+        ({"regions": []}, Standing("US"), None),
+        ({"language": "zh-Hant"}, Standing(language="zh-CN"), None),
+        ({"language": "zh"}, Standing(language="en"), "language"),
+        ({"language": None}, Standing(language="en"), None),
+        ({"audience": "adult"}, ANYONE, "audience"),
+        ({"audience": "adult"}, Standing(adult=True), None),
+        ({"creator_id": "c-1"}, Standing(blocked_creators=frozenset({"c-1"})), "blocked"),
+        ({"creator_id": "c-1"}, Standing(blocked_creators=frozenset({"c-2"})), None),
+        ({"category": "a/b"}, Standing(blocked_categories=frozenset({"a"})), "blocked"),
+        ({"category": "ab"}, Standing(blocked_categories=frozenset({"a"})), None),
+        ({"category": "a"}, Standing(blocked_categories=frozenset({"a/b"})), None),
+    ],
+)
+def test_each_fact_allows_or_refuses(
+    item: dict[str, Any], standing: Standing, expected: str | None
+) -> None:
+    assert reason_of(item, standing) == expected
+
+
+def test_facts_are_written_anew_and_grow() -> None:
+    facts = facts_of([{"creator_id": f"c-{n % 7}"} for n in range(700)])
+    assert (len(facts), len(facts.creators.values)) == (700, 7)
+    facts.put(3, {"creator_id": "new", "duration_ms": 5})
+    assert facts.creators.values[facts.column("creator")[3]] == "new"
+    facts.remove(3)
+    assert facts.column("removed").sum() == 1
+    facts.put(3, {})
+    assert facts.column("removed").sum() == 0
+    with pytest.raises(IndexError, match="row 701 comes after the next one, 700"):
+        facts.put(701, {})
