@@ -66,13 +66,14 @@ class StateServer:
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> None:
-        """Start the server and return when it answers.
+        """Start the server, for the first time or after a stop, and return when it answers.
 
         Raises:
             StateServerError: the folder is in use, the port is taken, or the server stopped.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._folder)
+        self._stopping.clear()
         try:
             self._port = _free_port(self._port)
             self._spawn()

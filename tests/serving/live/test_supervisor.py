@@ -59,8 +59,8 @@ def _answers(server: StateServer) -> bool:
 
 
 def test_what_it_keeps_survives_a_restart(tmp_path: Path) -> None:
+    server = StateServer(tmp_path)
     for expected in (b"$-1\r\n", b"$1\r\n1\r\n"):
-        server = StateServer(tmp_path)
         server.start()
         assert ask(server, "GET", "kept") == expected
         ask(server, "SET", "kept", "1")
