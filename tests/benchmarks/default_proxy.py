@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 from ray import serve
 
-from serving.__main__ import running_state, with_options
+from serving.__main__ import prepare_records, running_state, with_options
 from serving.app import read_settings
 from serving.host_ray import FeedReplica, stop
 
@@ -22,8 +22,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.benchmarks.default_proxy", description=__doc__)
     parser.add_argument("--bundles", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.set_defaults(demo=False)
     options = parser.parse_args()
     settings = with_options(read_settings(Path("configs/serving.yaml")), options)
+    prepare_records(settings.serving, demo=False)
     with running_state(settings) as ready:
         try:
             ray.init(address="local", num_cpus=os.cpu_count(), include_dashboard=False)
