@@ -23,5 +23,6 @@ def ray_environment(section: RaySection) -> dict[str, str]:
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "1",  # a third less CPU when idle
         "RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS": "0.5,1,2,3,5,8,13,20,50,100,250",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # Ray's 15 lets any other process go before an answer
         "OMP_NUM_THREADS": "1",  # replicas are what runs in parallel
     }
