@@ -144,8 +144,8 @@ def test_every_part_of_the_context_is_taken(served: Served) -> None:
         "surface": "home",
         "session_id": "s-1",
     }
-    feed(served, user_id="u", k=1, context=context)
-    feed(served, user_id="u", k=1, context={"local_time": "21:30"})
+    for given in (context, {"local_time": "21:30"}):
+        assert len(feed(served, user_id="u", k=1, context=given).items) == 1
 
 
 def test_a_surface_has_its_own_rules(served: Served) -> None:

@@ -72,6 +72,7 @@ def test_it_ends_with_a_launcher_that_was_killed(server: StateServer, tmp_path: 
     launcher = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     orphan = int(launcher.stdout)
     until(lambda: not alive(orphan))
+    assert launcher.returncode == -signal.SIGKILL
 
 
 def test_a_damaged_archive_is_named_and_left_as_it_is(
