@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime as ort
 
+from embeddings.text_encoder import TextEncoder, load_text_encoder
 from models.arrays import Vectors
 from models.bundle import Bundle, BundleError, Tensor, check_signature, load_session, open_bundle
 from models.text_features import WINDOW_CHARACTERS, text_arrays
@@ -28,12 +29,13 @@ class TextModel:
 
     Attributes:
         version: the bundle's. labels: K names, in the order of the scores.
-        session: ONNX session.
+        session: of the classifier's graph. encoder: of sentences, whose encodings it reads.
     """
 
     version: str
     labels: tuple[str, ...]
     session: ort.InferenceSession
+    encoder: TextEncoder
 
     def scores(self, texts: Sequence[str]) -> Vectors:
         """[B, K] calibrated probabilities; of a long text, those of its worst windows.
@@ -45,7 +47,7 @@ class TextModel:
         worst = np.zeros((len(texts), len(self.labels)), np.float32)
         for first in range(0, len(pieces), _WINDOWS_AT_ONCE):
             batch = pieces[first : first + _WINDOWS_AT_ONCE]
-            found = run(self.session, [window for _, window in batch])
+            found = run(self.session, self.encoder, [window for _, window in batch])
             np.maximum.at(worst, [row for row, _ in batch], found)
         return worst
 
@@ -56,13 +58,13 @@ def windows(text: str) -> list[str]:
     return [text[start : start + WINDOW_CHARACTERS] for start in starts]
 
 
-def run(session: ort.InferenceSession, texts: Sequence[str]) -> Vectors:
+def run(session: ort.InferenceSession, encoder: TextEncoder, texts: Sequence[str]) -> Vectors:
     """[B, K] probabilities of B texts, each read up to WINDOW_CHARACTERS."""
     arrays = text_arrays(texts)
     given = {
         "features": arrays.features,
         "frequencies": arrays.frequencies,
-        "words": arrays.words,
+        "encodings": encoder.encode(arrays.plain),
     }
     [probabilities] = session.run(["probabilities"], given)
     return np.asarray(probabilities, np.float32)
@@ -98,6 +100,7 @@ def assemble(bundle: Bundle) -> TextModel:
     labels = tuple(_read(bundle.folder / LABELS))
     if len(labels) != bundle.manifest.dimensions.get("labels"):
         raise BundleError(f"{bundle.folder / LABELS}: {len(labels)} labels, the manifest says else")
+    encoder = load_text_encoder(bundle.folder)
     path = bundle.folder / GRAPH
     session = load_session(path)
     rows = Tensor("tensor(int64)", (None, None))
@@ -105,10 +108,10 @@ def assemble(bundle: Bundle) -> TextModel:
     given = {
         "features": rows,
         "frequencies": Tensor("tensor(float)", (None, None)),
-        "words": rows,
+        "encodings": Tensor("tensor(float)", (None, encoder.facts.width)),
     }
     check_signature(path, session, given, {"probabilities": answer})
-    return TextModel(bundle.manifest.version, labels, session)
+    return TextModel(bundle.manifest.version, labels, session, encoder)
 
 
 def _read(path: Path) -> Any:
