@@ -48,7 +48,8 @@ class UniversalSentenceEncoder(nn.Module):
     def _embedded(self, pieces: Tensor) -> Tensor:
         chunk = pieces % _CHUNKS
         scale, low = self.weights["scale"][chunk], self.weights["lo"][chunk]
-        return self.table[pieces].float() * scale[:, :, None] + low[:, :, None]
+        embedded: Tensor = self.table[pieces].float() * scale[:, :, None] + low[:, :, None]
+        return embedded
 
     def _convolved(self, embedded: Tensor, known: Tensor) -> Tensor:
         """[B, T, 512 + 3 x 256] normalised pieces and what the convolutions see around them."""

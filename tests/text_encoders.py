@@ -29,12 +29,13 @@ class RandomWords(nn.Module):
 
 def write_tiny_encoder(folder: Path, texts: Sequence[str]) -> None:
     """Write an encoder that knows the words of some texts, an ideograph being one."""
-    tokenizer = Tokenizer(models.WordLevel({}, unk_token="<unk>"))
+    unknown = "<unk>"
+    tokenizer = Tokenizer(models.WordLevel({}, unk_token=unknown))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Whitespace(), pre_tokenizers.Split(Regex("[\u4e00-\u9fff]"), "isolated")]
     )
     tokenizer.train_from_iterator(
-        texts, trainers.WordLevelTrainer(vocab_size=3_000, special_tokens=["<unk>", "<s>", "</s>"])
+        texts, trainers.WordLevelTrainer(vocab_size=3_000, special_tokens=[unknown, "<s>", "</s>"])
     )
     folder.mkdir(parents=True, exist_ok=True)
     model = RandomWords(tokenizer.get_vocab_size()).eval()

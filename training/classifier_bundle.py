@@ -75,7 +75,7 @@ def pack_classifier(
         parity = written(model, text_inputs(golden, encoder), folder)
         scores = run(load_session(folder / GRAPH), encoder, golden)
         calibration = {
-            label: dict(zip(_EVIDENCE, [*model.scale[:, k].tolist(), float(model.shift[k])]))
+            label: dict(zip(_EVIDENCE, (*model.scale[:, k], model.shift[k]), strict=True))
             for k, label in enumerate(recipe.labels)
         }
         figures = {**evaluation, "parity": parity}
@@ -85,7 +85,9 @@ def pack_classifier(
             (GOLDEN, {"texts": golden, "scores": scores.tolist()}),
             ("evaluation.json", figures),
         ):
-            (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
+            (folder / name).write_text(
+                json.dumps(content, ensure_ascii=False, indent=1, default=float), "utf-8"
+            )
         words = card(recipe, provenance, figures, (sources, encoder.facts))
         (folder / "model_card.md").write_text(words, "utf-8")
         return seal(folder, _draft(recipe, provenance, encoder.facts.width)), parity

@@ -94,11 +94,10 @@ def write_encoder(
         ParityError: ONNX and torch disagree.
     """
     draw = torch.Generator().manual_seed(0)
+    vocabulary = tokenizer.get_vocab_size()
     batches = []
     for rows, length in _DRAWN_SENTENCES:
-        pieces = torch.randint(
-            _FIRST_PIECES, tokenizer.get_vocab_size(), (rows, length), generator=draw
-        )
+        pieces = torch.randint(_FIRST_PIECES, vocabulary, (rows, length), generator=draw)
         mask = torch.ones_like(pieces)
         mask[-1, length - 2 :] = 0
         batches.append({"pieces": pieces, "mask": mask})
