@@ -31,8 +31,7 @@ from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, records_of
-from serving.moderation.desk import ModerationDesk
-from serving.moderators import connect_checks, load_moderator, publish_of
+from serving.moderators import connect_checks, fetching_of, load_moderator, open_desk, publish_of
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
@@ -103,7 +102,9 @@ def build(
         media_limit_bytes=serving.media.limit_bytes,
         publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
-        moderation=None if moderator is None else ModerationDesk(moderator),
+        moderation=open_desk(moderator),
+        moderation_limit_bytes=serving.moderation.body_limit_bytes,
+        fetching=fetching_of(serving.moderation),
     )
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:

@@ -5,13 +5,18 @@ from typing import Literal
 from configs.labels import load_labels
 from configs.load import ConfigError
 from configs.policy import load_policy
-from configs.schema import ServingConfig
+from configs.schema import ModerationSection, ServingConfig
 from embeddings.text_model import KIND, load_text_model
 from models.bundle import CURRENT, current
 from serving.api.services import Services
 from serving.api.takedowns import told
+from serving.eyes import PackagedEyes
+from serving.moderation.decoding_process import DecodingProcess
+from serving.moderation.desk import ModerationDesk
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import RuleError
+from serving.moderation.safe_fetch import FetchLimits
+from serving.moderation.sight import Sight
 from serving.moderation.verdict import Moderator
 from serving.records.status import Publish
 from serving.settling import Settling
@@ -26,6 +31,16 @@ def publish_of(
     return "before_check" if moderator is None else "after_check"
 
 
+def open_desk(moderator: Moderator | None) -> ModerationDesk | None:
+    """The desk of a moderator; its decoder starts with the first picture."""
+    return None if moderator is None else ModerationDesk(moderator, DecodingProcess())
+
+
+def fetching_of(section: ModerationSection) -> FetchLimits:
+    """What may be fetched that a request names by its address."""
+    return FetchLimits(frozenset(section.fetch_hosts), time_s=section.fetch_limit_s)
+
+
 def connect_checks(services: Services, poll_s: float) -> None:
     """Let the process check what is new in the catalogue, if it has a moderator."""
     if services.moderation is None:
@@ -34,6 +49,7 @@ def connect_checks(services: Services, poll_s: float) -> None:
         services.stores.moderation.checks,
         services.stores.catalogue,
         services.moderation,
+        services.media,
         lambda: told(services),
         services.metrics,
         poll_s,
@@ -57,4 +73,4 @@ def load_moderator(serving: ServingConfig) -> Moderator | None:
         book = RuleBook(serving.policies / "rules", labels)
     except RuleError as error:
         raise ConfigError(str(error)) from error
-    return Moderator(labels, policy, book, model)
+    return Moderator(labels, policy, book, model, sight=Sight(PackagedEyes()))

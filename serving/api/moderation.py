@@ -15,16 +15,17 @@ from serving.api.moderation_schemas import (
     ModerationsBody,
     PerspectiveAnswer,
     PerspectiveBody,
-    PicturePart,
-    TextPart,
 )
 from serving.api.perspective import LANGUAGES, analysed, language_of, unknown_attributes
+from serving.api.pictures import content_of
 from serving.api.request_log import FACTS, ID
 from serving.api.services import Services
 from serving.moderation.desk import ModerationDesk
+from serving.moderation.findings import Content
 from serving.moderation.rendering import decision
-from serving.moderation.verdict import Moderator, Verdict
+from serving.moderation.verdict import LabelVerdict, Moderator, Verdict
 
+PICTURE_PATHS = ("/v1/moderate", "/v1/moderations")  # whose bodies may be large
 CHARACTERS_LIMIT = 40_000  # of all texts of one request
 ERRORS = ((503, "no moderation bundle is published"),)
 
@@ -33,7 +34,7 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return ``/v1/moderate``, ``/v1/moderations`` and ``/v1alpha1/comments:analyze``."""
 
     async def judged(
-        items: Sequence[Sequence[str]], region: str | None, request: Request
+        items: Sequence[Content], region: str | None, request: Request
     ) -> list[Verdict]:
         refuse_too_much(items)
         verdicts = await desk_of(services).judge(items, region)
@@ -41,22 +42,24 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
         return verdicts
 
     async def moderate(body: ModerateBody, request: Request) -> dict[str, Any]:
-        [verdict] = await judged([texts_of(body.parts, "parts")], body.region, request)
-        moderator = desk_of(services).moderator
-        return {"request_id": request.scope[ID]} | decision(verdict, moderator)
+        desk = desk_of(services)
+        content = await content_of(services, desk, body.parts, "parts")
+        [verdict] = await judged([content], body.region, request)
+        return {"request_id": request.scope[ID]} | decision(verdict, desk.moderator)
 
     async def moderations(body: ModerationsBody, request: Request) -> dict[str, Any]:
-        verdicts = await judged(items_of(body), None, request)
-        moderator = desk_of(services).moderator
+        desk = desk_of(services)
+        items = await items_of(services, desk, body)
+        verdicts = await judged(items, None, request)
         return {
             "id": f"modr-{request.scope[ID]}",
-            "model": moderator.model.version,
-            "results": [result(verdict, moderator) for verdict in verdicts],
+            "model": desk.moderator.model.version,
+            "results": [result(verdict, desk.moderator) for verdict in verdicts],
         }
 
     async def analyze(body: PerspectiveBody, request: Request) -> dict[str, Any]:
         refuse_unknown(body)
-        [verdict] = await judged([[body.comment.text]], None, request)
+        [verdict] = await judged([Content((body.comment.text,))], None, request)
         return analysed(body, verdict)
 
     return [
@@ -107,39 +110,30 @@ def desk_of(services: Services) -> ModerationDesk:
     return services.moderation
 
 
-def texts_of(parts: Sequence[TextPart | PicturePart], field: str) -> list[str]:
-    """The texts of all parts.
+async def items_of(
+    services: Services, desk: ModerationDesk, body: ModerationsBody
+) -> list[Content]:
+    """Of a text or of several, one item each; of parts, one item.
 
     Raises:
-        ApiError: 422 where one is a picture.
+        ApiError: 422; see `content_of`.
     """
-    pictures = [n for n, part in enumerate(parts) if isinstance(part, PicturePart)]
-    if pictures:
-        message = "pictures are not judged yet; send text parts only"
-        details = [
-            Detail(field=f"{field}.{n}", value=parts[n].type, message=message) for n in pictures
-        ]
-        raise ApiError(422, "pictures_not_supported", message, details)
-    return [part.text for part in parts if isinstance(part, TextPart)]
-
-
-def items_of(body: ModerationsBody) -> list[list[str]]:
-    """Of a text or of several, one item each; of parts, one item."""
     if isinstance(body.input, str):
-        return [[body.input]]
+        return [Content((body.input,))]
     texts = [one for one in body.input if isinstance(one, str)]
     if texts:
-        return [[text] for text in texts]
-    return [texts_of([one for one in body.input if not isinstance(one, str)], "input")]
+        return [Content((text,)) for text in texts]
+    parts = [one for one in body.input if not isinstance(one, str)]
+    return [await content_of(services, desk, parts, "input")]
 
 
-def refuse_too_much(items: Sequence[Sequence[str]]) -> None:
+def refuse_too_much(items: Sequence[Content]) -> None:
     """Bound the time that one request may take.
 
     Raises:
         ApiError: 422 above CHARACTERS_LIMIT.
     """
-    characters = sum(len(text) for parts in items for text in parts)
+    characters = sum(len(text) for item in items for text in item.texts)
     if characters > CHARACTERS_LIMIT:
         message = f"{characters} characters in all texts; send fewer at once"
         raise invalid(
@@ -166,6 +160,15 @@ def refuse_unknown(body: PerspectiveBody) -> None:
         raise invalid(details)
 
 
+def input_types(label: LabelVerdict, verdict: Verdict) -> list[str]:
+    """The kinds of input in which a label was looked for."""
+    kinds = {"text": "text", "ocr": "image", "image": "image"}
+    if label.thresholds is None:  # rules alone find it
+        read = {"text": "rules", "image": "ocr"}
+        return [kind for kind, stage in read.items() if stage in verdict.timings_ms]
+    return sorted({kinds[modality] for modality in label.by_modality}, reverse=True)
+
+
 def result(verdict: Verdict, moderator: Moderator) -> dict[str, Any]:
     """The verdict in OpenAI's shape: every label is a category, 0 where nothing finds it."""
     found = {one.label: one for one in verdict.labels}
@@ -175,6 +178,8 @@ def result(verdict: Verdict, moderator: Moderator) -> dict[str, Any]:
         "flagged": any(categories.values()),
         "categories": categories,
         "category_scores": {name: found[name].score if name in found else 0.0 for name in names},
-        "category_applied_input_types": {name: ["text"] if name in found else [] for name in names},
+        "category_applied_input_types": {
+            name: input_types(found[name], verdict) if name in found else [] for name in names
+        },
         "decision": decision(verdict, moderator),
     }

@@ -1,27 +1,50 @@
-"""Where requests meet the moderator: one thread of its own, so that no feed waits for a text."""
+"""Where requests meet the moderator: one thread of its own, so that no feed waits for a verdict."""
 
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
+from serving.moderation.decoding import Picture
+from serving.moderation.findings import Content
 from serving.moderation.verdict import Moderator, Verdict
+
+
+class Decoder(Protocol):
+    """Turns bytes into pixels where they can do no harm; a ``DecodingProcess`` in service."""
+
+    def decode(self, content: bytes) -> Picture:
+        """Decode a picture. Raises: MediaError."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class ModerationDesk:
     """Judges one request after another beside the event loop."""
 
-    def __init__(self, moderator: Moderator) -> None:
+    def __init__(self, moderator: Moderator, decoder: Decoder) -> None:
         self.moderator = moderator
+        self._decoder = decoder
         self._executor = ThreadPoolExecutor(1, "moderation")
 
-    async def judge(self, items: Sequence[Sequence[str]], region: str | None) -> list[Verdict]:
-        """One verdict for the text parts of each item, in order."""
+    async def picture(self, content: bytes) -> Picture:
+        """Decode a picture in the process that may be killed.
+
+        Raises:
+            MediaError: it is not judged; says why.
+        """
+        return await asyncio.to_thread(self._decoder.decode, content)
+
+    async def judge(self, items: Sequence[Content], region: str | None) -> list[Verdict]:
+        """One verdict for each item, in order."""
 
         def judged() -> list[Verdict]:
-            return [self.moderator.judge(parts, region) for parts in items]
+            return [self.moderator.judge(one.texts, region, one.pictures) for one in items]
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, judged)
 
     def close(self) -> None:
         """Finish what has begun; take nothing more."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._decoder.close()
