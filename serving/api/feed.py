@@ -79,6 +79,7 @@ def viewing_of(services: Services, body: Who, request_id: str, k: int) -> Viewin
         surface=body.context.surface or "",
         k=k,
         trusted=services.mirror.trusted(time.monotonic()),
+        subject=services.subject_of(body.user_id) if body.user_id else "",
     )
 
 
