@@ -25,6 +25,7 @@ from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.shelf import make_shelf
+from serving.feed.signals import SignalBoard
 from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
@@ -32,7 +33,7 @@ from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, records_of
 from serving.moderation.desk import ModerationDesk
-from serving.moderators import load_moderator
+from serving.moderators import connect_checks, load_moderator, publish_of
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
@@ -101,7 +102,7 @@ def build(
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
         media_limit_bytes=serving.media.limit_bytes,
-        publish=serving.catalogue.publish,
+        publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
         moderation=None if moderator is None else ModerationDesk(moderator),
     )
@@ -112,6 +113,7 @@ def build(
     services.background += [
         lambda: keep_heads(services.stores.trail, heads),
         lambda: settle_receipts(stores.erasures, serving.bundles),
+        services.profiles.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
@@ -126,6 +128,7 @@ def build(
             poll_s,
         )
     )
+    connect_checks(services, poll_s)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
 
@@ -201,7 +204,11 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     if catalogue is not None:
         items.catch_up(catalogue)
     engine = FeedEngine(
-        items.model, items.shelf, reference.history_length, DEFAULT_FILTERS + FACT_FILTERS
+        items.model,
+        items.shelf,
+        reference.history_length,
+        DEFAULT_FILTERS + FACT_FILTERS,
+        signals=SignalBoard(items.shelf.facts),
     )
     answer = tuple(item.item_id for item in page.items)
     return ServedBundle(items, engine, reference, question, answer)

@@ -111,7 +111,7 @@ class Services:
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
         self.hidden = HiddenRows(self.mirror)
-        self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.erasures.subject_of)
+        self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""

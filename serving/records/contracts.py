@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from serving.records.access import ApiKey
 from serving.records.access import Scope as AccessScope
 from serving.records.items import Item
+from serving.records.moderation import ModerationRecords
 from serving.records.profiles import User
 from serving.records.status import EVERYONE, Publish, Scope, Status, StatusRow
 
@@ -21,7 +22,7 @@ class Stored:
 
     Attributes:
         item: what its owner described.
-        content_version: from 1; a change of text, media or price makes the next one.
+        content_version: from 1; a change of text, media, price or regions makes the next one.
         sequence: its place in the catalogue's change feed.
         deleted: a tombstone.
         statuses: its visibility rows.
@@ -198,6 +199,19 @@ class Visibility(Protocol):
         """Forget takedowns that the state holds."""
 
 
+@dataclass(frozen=True)
+class UserChanges:
+    """Whose record changed.
+
+    Attributes:
+        sequence: up to which acts were looked at; where the next look begins.
+        subjects: keyed hashes of ids.
+    """
+
+    sequence: int
+    subjects: frozenset[str]
+
+
 class Users(Protocol):
     """What is recorded of people."""
 
@@ -207,12 +221,15 @@ class Users(Protocol):
     def get(self, user_id: str) -> User:
         """One user. Raises: NotFound."""
 
+    def subject(self, user_id: str) -> str:
+        """Keyed hash of a user's id, as `changed` names them."""
+
+    def changed(self, after: int | None) -> UserChanges:
+        """Whose record changed after a number; of nobody if it is None."""
+
 
 class Erasures(Protocol):
     """Who left, who is leaving, and the proof of it."""
-
-    def subject_of(self, user_id: str) -> str:
-        """Keyed hash of a user id [64 hex digits]."""
 
     def request(self, actor: str, user_id: str) -> Receipt:
         """Bar a user for good and ask for the removal of everything kept of them."""
@@ -296,4 +313,5 @@ class Stores:
     keys: Keys
     bundles: Bundles
     trail: AuditTrail
+    moderation: ModerationRecords
     close: Callable[[], None]

@@ -15,6 +15,7 @@ from serving.records.errors import NotFound
 from serving.records.secret_keys import pseudonym
 from serving.records.tables import blocks, do_not_train, erasure_receipts, users
 
+ERASE = "user.erase"  # act in the audit trail
 RECEIPT = [column for column in erasure_receipts.c if column.name != "user_id"]
 
 
@@ -37,7 +38,7 @@ def request(unit: Transaction, user_id: str) -> Receipt:
         new = asked | {"receipt_id": secrets.token_hex(16), "subject_mac": subject, "stores": {}}
         unit.connection.execute(insert(erasure_receipts).values(**new))
     if known is None or unit.connection.execute(again).rowcount:
-        audit.append(unit, "user.erase.request", subject, {})
+        audit.append(unit, f"{ERASE}.request", subject, {})
     return _receipts(unit.connection, same)[0]
 
 
@@ -80,7 +81,7 @@ def close(unit: Transaction, receipt_id: str) -> Receipt:
     unit.connection.execute(done)
     receipt = receipt_of(unit.connection, receipt_id)
     detail = {"receipt": receipt_id, "stores": receipt.stores}
-    audit.append(unit, "user.erase", receipt.subject_mac, detail)
+    audit.append(unit, ERASE, receipt.subject_mac, detail)
     return receipt
 
 

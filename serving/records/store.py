@@ -18,6 +18,7 @@ from serving.records.contracts import (
     Receipt,
     Stored,
     Upserted,
+    UserChanges,
     Verdict,
 )
 from serving.records.database import Records
@@ -103,15 +104,18 @@ class SqlUsers:
     def get(self, user_id: str) -> User:
         return self.records.read(users.get, user_id)
 
+    def subject(self, user_id: str) -> str:
+        return pseudonym(self.records.secrets.subject, user_id)
+
+    def changed(self, after: int | None) -> UserChanges:
+        return self.records.read(users.changed, after)
+
 
 @dataclass(frozen=True)
 class SqlErasures:
     """``contracts.Erasures``."""
 
     records: Records
-
-    def subject_of(self, user_id: str) -> str:
-        return pseudonym(self.records.secrets.subject, user_id)
 
     def request(self, actor: str, user_id: str) -> Receipt:
         return self.records.write(actor, erasure.request, user_id)

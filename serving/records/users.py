@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from serving.records import audit
+from serving.records.contracts import UserChanges
 from serving.records.database import Transaction
-from serving.records.erasure import is_erased
+from serving.records.erasure import ERASE, is_erased
 from serving.records.errors import BadRows, Conflict, NotFound
 from serving.records.items import validation_faults
 from serving.records.profiles import User
 from serving.records.secret_keys import pseudonym
+from serving.records.tables import audit as trail
 from serving.records.tables import blocks, users
+
+PUT = "user.put"  # act in the audit trail
 
 
 def put(unit: Transaction, row: Mapping[str, Any]) -> User:
@@ -31,7 +35,7 @@ def put(unit: Transaction, row: Mapping[str, Any]) -> User:
     if is_erased(unit.connection, subject):
         raise Conflict("this user was erased; their data is no longer accepted")
     _write(unit, user)
-    audit.append(unit, "user.put", subject, {"fields": sorted(user.model_fields_set)})
+    audit.append(unit, PUT, subject, {"fields": sorted(user.model_fields_set)})
     return user
 
 
@@ -50,6 +54,21 @@ def get(connection: Connection, user_id: str) -> User:
         blocked[kind].add(value)
     facts = {key: found[key] for key in User.model_fields if key != "blocks"}
     return User.model_validate(facts | {"blocks": blocked})
+
+
+def changed(connection: Connection, after: int | None) -> UserChanges:
+    """Whose record changed after a number; every such act stands in the audit trail.
+
+    Args:
+        connection: to one snapshot, so that nothing is missed between two looks.
+        after: the newest act known already; None for all of them.
+    """
+    newest = connection.execute(select(func.max(trail.c.sequence))).scalar() or 0
+    if after is None or after == newest:
+        return UserChanges(newest, frozenset())
+    acts = trail.c.action.in_((PUT, ERASE)) & (trail.c.sequence > after)
+    subjects = connection.execute(select(trail.c.subject).where(acts)).scalars()
+    return UserChanges(newest, frozenset(subjects))
 
 
 def _write(unit: Transaction, user: User) -> None:

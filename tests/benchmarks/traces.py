@@ -94,4 +94,4 @@ def _keys(state: Path, word: str) -> list[str]:
 
 
 def _shown(client: Redis, key: str) -> str:
-    return repr((key, READERS[client.type(key)](client, key)))
+    return repr((key, READERS[str(client.type(key))](client, key)))

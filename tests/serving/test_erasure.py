@@ -83,7 +83,7 @@ def test_a_crash_between_any_two_steps_is_made_up_for(
         assert done.erased_at_ms is not None
         assert dict(done.stores) == COUNTS, step
         assert (count_rows(store, user), held_keys(client, user)) == (0, 0)
-        assert client.sismember(BARRED, stores.erasures.subject_of(user))
+        assert client.sismember(BARRED, stores.users.subject(user))
         if fuse.left > 0:
             break
     assert (count_rows(store, "stays"), held_keys(client, "stays")) == (3, 2)
@@ -103,7 +103,7 @@ def test_a_state_that_lost_its_disk_learns_again_whom_to_refuse(
     assert not eraser.waiting()
     client.flushall()
     eraser.work_off(store, lambda: None)
-    assert client.smembers(BARRED) == {stores.erasures.subject_of("u1").encode()}
+    assert client.smembers(BARRED) == {stores.users.subject("u1").encode()}
     client.close()
 
 

@@ -78,7 +78,7 @@ def test_an_erasure_is_told_as_under_way_until_it_is_done(
 def test_events_of_the_erased_are_refused_and_their_pages_are_anonymous(served: Served) -> None:
     state = served.services.state
     assert isinstance(state, MemoryState)
-    state.barred.add(served.services.stores.erasures.subject_of("u-1"))
+    state.barred.add(served.services.stores.users.subject("u-1"))
     served.services.clock_ms = lambda: 1_767_300_000_000
     batch = {"events": [like("u-2", "a"), like("u-1", "b")]}
     refused = served.client.post("/v1/events", json=batch)

@@ -98,8 +98,8 @@ def test_receipts_wait_for_the_models(records: Records) -> None:
     assert erasures.finish("train", done) == 0
     assert erasures.finish("train", done + 1) == 1
     assert erasures.receipt_of(asked.receipt_id).model == "done"
-    assert erasures.erased_subjects() == {erasures.subject_of("u1")}
-    assert erasures.subject_of("u1") == pseudonym(SECRETS.subject, "u1")
+    assert erasures.erased_subjects() == {pseudonym(SECRETS.subject, "u1")}
+    assert SqlUsers(records).subject("u1") == pseudonym(SECRETS.subject, "u1")
     assert erasures.subject_count() == 1
 
 
@@ -128,3 +128,17 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
         secret_key(path, "ab")
     with pytest.raises(ValueError, match="not hexadecimal"):
         secret_key(path, "zz")
+
+
+def test_who_changed_is_told_by_keyed_hashes(records: Records) -> None:
+    stored = SqlUsers(records)
+    stored.put("me", {"user_id": "a"})
+    known = stored.changed(None)
+    assert (known.sequence, known.subjects) == (1, frozenset())
+    stored.put("me", {"user_id": "b"})
+    erasures = SqlErasures(records)
+    erasures.close("me", erasures.request("me", "a").receipt_id)
+    found = stored.changed(known.sequence)
+    assert found.subjects == {stored.subject("a"), stored.subject("b")}
+    assert found.sequence == 4
+    assert stored.changed(found.sequence).subjects == frozenset()
