@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from serving.api import users
+from serving.api import erasures
 from serving.live.memory_state import MemoryState
 from tests.serving.api.conftest import Served
 
@@ -58,17 +58,17 @@ def like(user_id: str, event_id: str) -> dict[str, Any]:
 def test_an_erasure_is_told_as_under_way_until_it_is_done(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(users, "WAIT_S", 0.0)
+    monkeypatch.setattr(erasures, "WAIT_S", 0.0)
     served.client.request("PUT", PATH, json=FACTS)
     asked = served.client.request("DELETE", PATH)
     assert (asked.status_code, asked.json()["erased_at_ms"]) == (202, None)
     assert "u-1" not in asked.text
     assert served.client.request("PUT", PATH, json=FACTS).status_code == 409
     receipt_id = asked.json()["receipt_id"]
-    erasures = served.services.stores.erasures
-    (leaving,) = erasures.pending()
-    erasures.forget("archiver", leaving)
-    erasures.close("archiver", receipt_id)
+    store = served.services.stores.erasures
+    (leaving,) = store.pending()
+    store.forget("archiver", leaving)
+    store.close("archiver", receipt_id)
     receipt = served.client.get(f"/v1/erasures/{receipt_id}").json()
     assert (receipt["stores"], receipt["model"]) == ({"records": 3}, "pending")
     assert receipt["erased_at_ms"] >= receipt["requested_at_ms"]
