@@ -18,6 +18,7 @@ from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.audit import heads_file, keep_heads
+from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
@@ -111,6 +112,7 @@ def build(
     heads = heads_file(serving.records.secrets)
     services.background += [
         lambda: keep_heads(services.stores.trail, heads),
+        lambda: settle_receipts(stores.erasures, serving.bundles),
         services.profiles.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
