@@ -31,7 +31,7 @@ from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
-from serving.live_items import LiveItems, follow_catalogue, records_of
+from serving.live_items import LiveItems, follow_catalogue, shelved
 from serving.moderation.desk import ModerationDesk
 from serving.moderators import connect_checks, load_moderator, publish_of
 from serving.profiles import Profiles
@@ -216,7 +216,7 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
 
 def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
-    shelf = make_shelf(records_of(model), model.popularity)
+    shelf = make_shelf(shelved(model), model.popularity)
     return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
 
 
