@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from serving.records.contracts import Stores
 from serving.records.status import Publish
 
 DEFAULT_SURFACE = "default"
+SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
 
 def wall_clock_ms() -> int:
@@ -83,6 +85,7 @@ class Services:
         mirror: this process's copy of visibility, kept by its lease while the app runs.
         link: the way of visibility to all replicas; None without a state server.
         hidden: rows of the bundle by what the mirror hides.
+        subject_of: user id -> keyed hash, by which those who left are known.
     """
 
     bundle: ServedBundle
@@ -108,6 +111,7 @@ class Services:
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
         self.hidden = HiddenRows(self.mirror)
+        self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""
