@@ -24,6 +24,7 @@ from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.shelf import make_shelf
+from serving.feed.signals import SignalBoard
 from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
@@ -110,6 +111,7 @@ def build(
     heads = heads_file(serving.records.secrets)
     services.background += [
         lambda: keep_heads(services.stores.trail, heads),
+        services.profiles.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
@@ -199,7 +201,11 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     if catalogue is not None:
         items.catch_up(catalogue)
     engine = FeedEngine(
-        items.model, items.shelf, reference.history_length, DEFAULT_FILTERS + FACT_FILTERS
+        items.model,
+        items.shelf,
+        reference.history_length,
+        DEFAULT_FILTERS + FACT_FILTERS,
+        signals=SignalBoard(items.shelf.facts),
     )
     answer = tuple(item.item_id for item in page.items)
     return ServedBundle(items, engine, reference, question, answer)

@@ -22,6 +22,17 @@ log = logging.getLogger("tidegate.catalogue")
 
 CHANGES = 500  # items a step
 LEARNING_S = 0.02
+SHELVED = (
+    "kind",
+    "product_ids",
+    "creator_id",
+    "category",
+    "language",
+    "regions",
+    "duration_ms",
+    "audience",
+    "in_stock",
+)
 
 
 @dataclass(frozen=True)
@@ -124,8 +135,7 @@ async def follow_catalogue(
 
 def records_of(bundle: FeedModel) -> list[dict[str, Any]]:
     """What a bundle holds of its items, in row order: known, visible, published long ago."""
-    wanted = ("creator_id", "category", "language", "regions", "duration_ms", "audience")
-    columns = [name for name in (*wanted, "in_stock") if name in bundle.items.column_names]
+    columns = [name for name in SHELVED if name in bundle.items.column_names]
     if not columns:
         return [{} for _ in range(bundle.items.num_rows)]
     records: list[dict[str, Any]] = bundle.items.select(columns).to_pylist()

@@ -171,7 +171,16 @@ class ItemAnswer(BaseModel):
 
     item_id: str
     score: float | None
-    source: Literal["interest", "popular", "request"]
+    source: Literal[
+        "pinned",
+        "exploration",
+        "followed",
+        "interest",
+        "similar",
+        "trending",
+        "popular",
+        "request",
+    ]
     position: int
     creator_id: str | None
     reasons: list[ReasonAnswer] | None = None

@@ -8,8 +8,19 @@ from numpy.typing import NDArray
 
 from models.arrays import Mask, Rows, Vectors
 
-SOURCES = ("interest", "popular", "request")
+# Of two sources of the same item the one further left names it.
+SOURCES = (
+    "pinned",
+    "exploration",
+    "followed",
+    "interest",
+    "similar",
+    "trending",
+    "popular",
+    "request",
+)
 SOURCE_CODES = {name: code for code, name in enumerate(SOURCES)}
+CERTAIN = 1.0  # propensity of what no chance decided
 
 
 @dataclass(frozen=True)
@@ -20,44 +31,73 @@ class Candidates:
         rows: [N] item rows, distinct after `merged`.
         sources: [N] codes of ``SOURCES``.
         scores: [N]; NaN until scored, or where the model gave none.
+        propensity: [N] in (0, 1], probability with which the item was drawn; 1 if by no chance.
+        reserve: [N] true where the item is shown at the expense of its exposure budget.
     """
 
     rows: Rows
     sources: NDArray[np.int8]
     scores: Vectors
+    propensity: Vectors
+    reserve: Mask
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, which: Rows | Mask) -> "Candidates":
         """Return the candidates at these positions, or where a mask is true."""
-        return Candidates(self.rows[which], self.sources[which], self.scores[which])
+        return Candidates(
+            self.rows[which],
+            self.sources[which],
+            self.scores[which],
+            self.propensity[which],
+            self.reserve[which],
+        )
 
 
 def unscored(rows: Rows, source: str) -> Candidates:
-    """Rows from one source, not scored yet."""
+    """Rows from one source, not scored yet, found by no chance."""
     count = len(rows)
     return Candidates(
         rows,
         np.full(count, SOURCE_CODES[source], np.int8),
         np.full(count, np.nan, np.float32),
+        np.full(count, CERTAIN, np.float32),
+        np.zeros(count, bool),
+    )
+
+
+def drawn(rows: Rows, propensity: Vectors) -> Candidates:
+    """Rows of the exploration ladder, drawn with these probabilities."""
+    reserve = np.ones(len(rows), bool)
+    return replace(unscored(rows, "exploration"), propensity=propensity, reserve=reserve)
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """All candidates of all parts, one part after the other."""
+    return Candidates(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.sources for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.propensity for part in parts]),
+        np.concatenate([part.reserve for part in parts]),
     )
 
 
 def merged(parts: Sequence[Candidates]) -> Candidates:
     """Join candidates; a row found twice keeps its first source."""
-    rows = np.concatenate([part.rows for part in parts])
-    _, first = np.unique(rows, return_index=True)
-    joined = Candidates(
-        rows,
-        np.concatenate([part.sources for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-    )
-    return joined.take(np.sort(first))
+    everything = joined(parts)
+    _, first = np.unique(everything.rows, return_index=True)
+    return everything.take(np.sort(first))
 
 
 def ranked(candidates: Candidates, scores: Vectors) -> Candidates:
     """Candidates with their scores, best first; NaN last, ties in their former order."""
+    return replace(candidates, scores=scores).take(best_first(scores))
+
+
+def best_first(scores: Vectors) -> Rows:
+    """Positions [N] by score, NaN last, ties in their order."""
     missing = np.isnan(scores)
-    order = np.lexsort((np.where(missing, 0, -scores), missing))
-    return replace(candidates, scores=scores).take(order)
+    order: Rows = np.lexsort((np.where(missing, 0, -scores), missing))
+    return order

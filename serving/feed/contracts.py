@@ -1,12 +1,14 @@
 """What the feed core needs from a model and what the host tells it about a request."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.features import HistoryBatch
+from models.ranking_features import RankingContext
+from serving.feed.rules import ExplorationRules, ValueWeights
 from serving.feed.terms import ANYONE, Standing
 
 
@@ -49,6 +51,40 @@ class InterestModel(Protocol):
         """Return at most `k` rows and scores, best first, for one user's interests [M, D]."""
 
 
+class Ranker(Protocol):
+    """The multi-task ranker of one bundle."""
+
+    def predict(self, context: RankingContext, rows: Rows) -> Vectors:
+        """Return [K, len(PREDICTIONS)]; a column of NaN for a task that it does not know."""
+
+
+class Exploration(Protocol):
+    """New items whose first audience is not complete."""
+
+    def draw(
+        self,
+        request: "FeedRequest",
+        interests: Vectors | None,
+        keeps: Callable[[Rows], Mask],
+        count: int,
+    ) -> tuple[Rows, Vectors]:
+        """Choose for one page among items that have budget left.
+
+        Args:
+            request: for whom and when.
+            interests: [M, D] of the viewer; None where nothing is known.
+            keeps: rows [K] -> mask [K], true where the filters let this viewer see the item.
+            count: places to fill.
+
+        Returns:
+            At most `count` distinct rows that `keeps`, in the order of their places, and the
+            probability in (0, 1] with which each was drawn, given those before it.
+        """
+
+    def tier(self, row: int) -> int | None:
+        """Return the impressions granted to a row so far; None where it is not on the ladder."""
+
+
 class Behaviour(NamedTuple):
     """One thing a user did; `time_ms` counts from 1970."""
 
@@ -80,6 +116,8 @@ class FeedRequest:
         hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
+        local_hour: in [0, 24) where the user is.
+        explore: whether exposure can be reserved, so that new items may have their places.
         deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
     """
 
@@ -92,6 +130,8 @@ class FeedRequest:
     hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False
+    local_hour: float = 12.0
+    explore: bool = True
     deadline_s: float = math.inf
 
 
@@ -104,12 +144,16 @@ class FeedRules:
         popular_candidates: taken from the most popular items before filters.
         creator_window: any so many neighbouring positions hold
         creator_limit: at most so many items of one creator, while others are left.
+        value: the value formula; only with a bundle that has a ranker.
+        exploration: places of new items.
     """
 
     interest_candidates: int
     popular_candidates: int
     creator_window: int
     creator_limit: int
+    value: ValueWeights = field(default_factory=ValueWeights)
+    exploration: ExplorationRules = field(default_factory=ExplorationRules)
 
 
 @dataclass(frozen=True)
@@ -122,7 +166,13 @@ class Reason:
 
 @dataclass(frozen=True)
 class PageItem:
-    """One result; `score` is NaN where the model gave none."""
+    """One result.
+
+    Attributes:
+        score: NaN where the model gave none.
+        propensity: probability with which it was drawn; 1 if by no chance.
+        reserve: it is shown at the expense of its exposure budget.
+    """
 
     item_id: str
     score: float
@@ -130,6 +180,8 @@ class PageItem:
     position: int
     creator_id: str | None
     reasons: tuple[Reason, ...] = ()
+    propensity: float = 1.0
+    reserve: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from models.arrays import Rows, Vectors
+from models.arrays import Mask, Rows, Vectors
 from models.features import batch_histories
-from serving.feed.candidates import SOURCES, Candidates, merged, ranked, unscored
+from models.ranking_features import RankingContext
+from serving.feed.candidates import SOURCES, Candidates, drawn, merged, ranked, unscored
 from serving.feed.contracts import (
     DeadlineError,
+    Exploration,
     FeedRequest,
     FeedRules,
     InterestModel,
     Page,
     PageItem,
+    Ranker,
     Reason,
     Removed,
 )
@@ -23,9 +26,13 @@ from serving.feed.explain import explained
 from serving.feed.filters import DEFAULT_FILTERS, Filter, filtered
 from serving.feed.hydrate import Viewer, hydrate
 from serving.feed.scorers import interest_scores, popularity_scores
-from serving.feed.selectors import spread_creators
+from serving.feed.selectors import placed, spread_creators
 from serving.feed.shelf import Shelf
+from serving.feed.signals import SignalBoard
 from serving.feed.sources import interest_source, popular_source
+from serving.feed.value import contributions, values_of
+
+NOTHING = unscored(np.empty(0, np.int64), "exploration")
 
 
 @dataclass
@@ -55,13 +62,15 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Audience:
-    """Who is asking, and what the model makes of it.
+    """Who is asking, by which rules, and what the model makes of it.
 
     Attributes:
         interests: [M, D]; None where there is nothing to personalise by.
         degraded: why the answer is less than it could be; codes.
     """
 
+    request: FeedRequest
+    rules: FeedRules
     viewer: Viewer
     interests: Vectors | None
     degraded: tuple[str, ...]
@@ -75,12 +84,18 @@ class FeedEngine:
         model: towers, vectors and index. shelf: facts of the same items.
         history_length: T of the user tower.
         filters: asked in their order; the first that refuses names the reason.
+        ranker: of the same bundle; None for a bundle without one, whose score is the interest.
+        exploration: of the same items; None for no ladder.
+        signals: what is counted of the items; None counts nothing.
     """
 
     model: InterestModel
     shelf: Shelf
     history_length: int
     filters: tuple[Filter, ...] = DEFAULT_FILTERS
+    ranker: Ranker | None = None
+    exploration: Exploration | None = None
+    signals: SignalBoard | None = None
 
     def feed(self, request: FeedRequest, rules: FeedRules) -> Page:
         """Return the best `request.k` items for one user.
@@ -89,14 +104,16 @@ class FeedEngine:
             DeadlineError: the deadline passed between two stages.
         """
         watch = Stopwatch(request.deadline_s)
-        audience = self._audience(request, watch)
-        found = self._sourced(audience, request.k, rules)
+        audience = self._audience(request, rules, watch)
+        found = self._sourced(audience)
         watch.lap("sources")
         kept, _ = filtered(found, self.filters, audience.viewer)
         if len(kept) < request.k and len(found) < len(self.model.vocabulary):
-            kept = self._searched_wider(audience, request.k, rules)
+            kept = self._searched_wider(audience)
         watch.lap("filters")
-        return self._page(kept, audience, request, rules, watch)
+        explored = self._explored(audience)
+        watch.lap("exploration")
+        return self._page(kept, explored, audience, watch)
 
     def rank(self, request: FeedRequest, candidate_ids: Sequence[str], rules: FeedRules) -> Page:
         """Return the best `request.k` of the caller's items, and what was removed and why.
@@ -105,36 +122,38 @@ class FeedEngine:
             DeadlineError: the deadline passed between two stages.
         """
         watch = Stopwatch(request.deadline_s)
-        audience = self._audience(request, watch)
+        audience = self._audience(request, rules, watch)
         rows, removed = self._rows_of(candidate_ids)
         kept, reasons = filtered(unscored(rows, "request"), self.filters, audience.viewer)
         removed += [Removed(self._item_id(row), reason) for row, reason in reasons.items()]
         watch.lap("filters")
-        return self._page(kept, audience, request, rules, watch, tuple(removed))
+        return replace(self._page(kept, NOTHING, audience, watch), removed=tuple(removed))
 
-    def _audience(self, request: FeedRequest, watch: Stopwatch) -> Audience:
+    def _audience(self, request: FeedRequest, rules: FeedRules, watch: Stopwatch) -> Audience:
         viewer = hydrate(request, self.model.vocabulary, self.shelf)
         watch.lap("hydrate")
         if not len(viewer.history):
             nothing = "unknown_items" if request.recent else "unknown_user"
-            return Audience(viewer, None, request.degraded or (nothing,))
+            return Audience(request, rules, viewer, None, request.degraded or (nothing,))
         batch = batch_histories([viewer.history], self.history_length)
         interests = self.model.interests(batch)[0]
         watch.lap("interests")
         if not np.isfinite(interests).all():
-            return Audience(viewer, None, (*request.degraded, "interests_not_finite"))
-        return Audience(viewer, interests, request.degraded)
+            degraded = (*request.degraded, "interests_not_finite")
+            return Audience(request, rules, viewer, None, degraded)
+        return Audience(request, rules, viewer, interests, request.degraded)
 
-    def _sourced(self, audience: Audience, k: int, rules: FeedRules) -> Candidates:
+    def _sourced(self, audience: Audience) -> Candidates:
         # Enough for a full page even if all that the filters will remove is among them.
-        needed = k + len(audience.viewer.seen) + len(audience.viewer.excluded)
+        viewer, rules = audience.viewer, audience.rules
+        needed = audience.request.k + len(viewer.seen) + len(viewer.excluded)
         popular = popular_source(self.shelf, max(rules.popular_candidates, needed))
         if audience.interests is None:
             return popular
         count = max(rules.interest_candidates, needed)
         return merged([interest_source(self.model, audience.interests, count), popular])
 
-    def _searched_wider(self, audience: Audience, k: int, rules: FeedRules) -> Candidates:
+    def _searched_wider(self, audience: Audience) -> Candidates:
         """Candidates among everything that may be shown, where the nearest mostly may not."""
         everything = unscored(np.arange(len(self.model.vocabulary)), "popular")
         allowed = np.zeros(len(everything), bool)
@@ -143,8 +162,20 @@ class FeedEngine:
         popular = popular.take(allowed[popular.rows])
         if audience.interests is None:
             return popular
-        count = max(rules.interest_candidates, k)
+        count = max(audience.rules.interest_candidates, audience.request.k)
         return merged([interest_source(self.model, audience.interests, count, allowed), popular])
+
+    def _explored(self, audience: Audience) -> Candidates:
+        request = audience.request
+        places = audience.rules.exploration.places(request.k)
+        if self.exploration is None or not places or not request.explore:
+            return NOTHING
+
+        def keeps(rows: Rows) -> Mask:
+            kept, _ = filtered(unscored(rows, "exploration"), self.filters, audience.viewer)
+            return np.isin(rows, kept.rows)
+
+        return drawn(*self.exploration.draw(request, audience.interests, keeps, len(places)))
 
     def _rows_of(self, candidate_ids: Sequence[str]) -> tuple[Rows, list[Removed]]:
         rows = self.model.vocabulary.rows(candidate_ids)
@@ -158,34 +189,44 @@ class FeedEngine:
         return rows[list(first.values())], removed
 
     def _page(
-        self,
-        kept: Candidates,
-        audience: Audience,
-        request: FeedRequest,
-        rules: FeedRules,
-        watch: Stopwatch,
-        removed: tuple[Removed, ...] = (),
+        self, kept: Candidates, explored: Candidates, audience: Audience, watch: Stopwatch
     ) -> Page:
-        ranking = ranked(kept, self._scores(kept.rows, audience.interests))
+        request, rules = audience.request, audience.rules
+        candidates = merged([explored, kept])
+        ranking = ranked(candidates, self._scores(candidates.rows, audience))
         watch.lap("scorers")
         page = spread_creators(
             ranking, self.shelf, request.k, rules.creator_window, rules.creator_limit
         )
+        page = placed(page, ranking, explored.rows, rules.exploration.places(request.k))
         items = self._items(page, ranking, audience.viewer, request.explain)
         watch.lap("selectors")
         return Page(
             items=items,
             bundle=self.model.version,
             degraded=audience.degraded,
-            removed=removed,
+            removed=(),
             stage_ms=watch.stage_ms,
             nan_scores=int(np.isnan(ranking.scores).sum()),
         )
 
-    def _scores(self, rows: Rows, interests: Vectors | None) -> Vectors:
+    def _scores(self, rows: Rows, audience: Audience) -> Vectors:
+        interests, request = audience.interests, audience.request
         if interests is None:
             return popularity_scores(self.model.popularity, rows)
-        return interest_scores(interests, self.model.retrieval_vectors, rows)
+        if self.ranker is None or self.signals is None:
+            return interest_scores(interests, self.model.retrieval_vectors, rows)
+        context = RankingContext(
+            interests,
+            audience.viewer.history,
+            request.now_ms,
+            request.local_hour,
+            request.standing.region,
+            self.signals.counters,
+        )
+        commerce = self.shelf.facts.column("commerce")[rows]
+        predictions = self.ranker.predict(context, rows)
+        return values_of(contributions(predictions, audience.rules.value, commerce))
 
     def _items(
         self, page: Candidates, ranking: Candidates, viewer: Viewer, explain: bool
@@ -194,7 +235,13 @@ class FeedEngine:
         if explain:
             reasons = explained(page, ranking, viewer, self.model, self.shelf)
         columns = zip(
-            page.rows.tolist(), page.scores.tolist(), page.sources.tolist(), reasons, strict=True
+            page.rows.tolist(),
+            page.scores.tolist(),
+            page.sources.tolist(),
+            page.propensity.tolist(),
+            page.reserve.tolist(),
+            reasons,
+            strict=True,
         )
         return tuple(
             PageItem(
@@ -204,8 +251,10 @@ class FeedEngine:
                 position=position,
                 creator_id=self.shelf.creator_id(row),
                 reasons=why,
+                propensity=propensity,
+                reserve=reserve,
             )
-            for position, (row, score, source, why) in enumerate(columns, start=1)
+            for position, (row, score, source, propensity, reserve, why) in enumerate(columns, 1)
         )
 
     def _item_id(self, row: int) -> str:

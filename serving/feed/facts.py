@@ -20,6 +20,7 @@ COLUMNS = np.dtype(
         ("published_at_ms", "i8"),
         ("expires_at_ms", "i8"),
         ("adult", "?"),
+        ("commerce", "?"),  # a product, or content that carries products
         ("sold_out", "?"),
         ("removed", "?"),
     ]
@@ -87,6 +88,7 @@ class Facts:
             item.get("published_at_ms") or 0,
             _or_never(item.get("expires_at_ms")),
             item.get("audience") == "adult",
+            item.get("kind") == "product" or bool(item.get("product_ids")),
             item.get("in_stock") is False,
             False,
         )

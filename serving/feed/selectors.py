@@ -1,6 +1,7 @@
 """Ranked candidates -> page."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,6 +20,17 @@ def spread_creators(
     """
     codes = shelf.creator_codes[candidates.rows].tolist()
     return candidates.take(_spread_order(codes, k, window, limit))
+
+
+def placed(page: Candidates, ranking: Candidates, rows: Rows, places: Sequence[int]) -> Candidates:
+    """The page with these rows of the ranking at these positions, as long as before."""
+    if not len(rows):
+        return page
+    position = {row: n for n, row in enumerate(ranking.rows.tolist())}
+    order = [position[row] for row in page.rows[~np.isin(page.rows, rows)].tolist()]
+    for place, row in zip(places, rows.tolist(), strict=False):
+        order.insert(place, position[row])
+    return ranking.take(np.array(order[: max(len(page), len(rows))], np.int64))
 
 
 def _spread_order(codes: list[int], k: int, window: int, limit: int) -> Rows:

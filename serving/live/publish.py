@@ -13,7 +13,6 @@ from serving.live.state import StateUnreachableError
 
 SPARE_ITEMS = 10  # stand in for what was taken down since the candidates were found
 AUDIENCE = "all"  # until callers say who watches
-CERTAIN = 1.0  # probability with which the item was shown: no policy draws yet
 UNREACHABLE, UNKNOWN = "state_unreachable", "visibility_unknown"
 
 
@@ -58,15 +57,22 @@ async def published(
 
 
 def shortened(page: Page, viewing: Viewing) -> Page:
-    """The first k items, or none if the mirror they were filtered by was not trusted."""
+    """The first k items, or none if the mirror they were filtered by was not trusted.
+
+    Without an item whose exposure is not known to be reserved.
+    """
     if viewing.trusted:
-        return numbered(page, page.items[: viewing.k])
+        unreserved = [item for item in page.items if not item.reserve]
+        return numbered(page, unreserved[: viewing.k])
     return replace(page, items=(), degraded=joined(page.degraded, UNKNOWN))
 
 
 def numbered(page: Page, items: Sequence[PageItem]) -> Page:
     """The page with these items, their positions from 1."""
-    placed = tuple(replace(item, position=n) for n, item in enumerate(items, start=1))
+    placed = tuple(
+        item if item.position == n else replace(item, position=n)
+        for n, item in enumerate(items, start=1)
+    )
     return replace(page, items=placed)
 
 
@@ -99,7 +105,7 @@ def _candidate(item: PageItem) -> Candidate:
     kept = {
         "item_id": item.item_id,
         "source": item.source,
-        "propensity": CERTAIN,
+        "propensity": item.propensity,
         "score": item.score,
     }
-    return Candidate(item.item_id, item.creator_id or "", orjson.dumps(kept))
+    return Candidate(item.item_id, item.creator_id or "", orjson.dumps(kept), item.reserve)

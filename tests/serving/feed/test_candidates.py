@@ -41,7 +41,12 @@ def test_equal_scores_keep_the_order_of_their_sources() -> None:
 
 def test_taking_keeps_the_columns_together() -> None:
     candidates = Candidates(
-        np.array([4, 7]), np.array([0, 1], np.int8), np.array([0.5, 0.25], np.float32)
+        np.array([4, 7]),
+        np.array([0, 1], np.int8),
+        np.array([0.5, 0.25], np.float32),
+        np.array([1.0, 0.125], np.float32),
+        np.array([False, True]),
     )
     taken = candidates.take(np.array([1]))
     assert (taken.rows[0], taken.sources[0], taken.scores[0]) == (7, 1, 0.25)
+    assert (taken.propensity[0], taken.reserve[0]) == (0.125, True)

@@ -153,7 +153,7 @@ def test_reasons_cost_nothing_unless_asked_for() -> None:
 
 def test_every_stage_is_timed() -> None:
     page = ENGINE.feed(FeedRequest(3, NOW_MS, liked(1)), RULES)
-    stages = ["hydrate", "interests", "sources", "filters", "scorers", "selectors"]
+    stages = ["hydrate", "interests", "sources", "filters", "exploration", "scorers", "selectors"]
     assert list(page.stage_ms) == stages
     assert all(ms >= 0 for ms in page.stage_ms.values())
 

@@ -1,0 +1,39 @@
+"""The value formula: what the ranker predicts for an item, in one number."""
+
+import numpy as np
+
+from models.arrays import Mask, Vectors
+from models.tasks import PREDICTIONS, TASKS
+from serving.feed.rules import ValueWeights
+
+COMMERCE_TASKS = ("click_product", "purchase")
+SIGNS = np.array([-1.0 if task == "negative" else 1.0 for task in PREDICTIONS], np.float32)
+OF_COMMERCE = np.array([task in COMMERCE_TASKS for task in PREDICTIONS])
+
+
+def contributions(predictions: Vectors, weights: ValueWeights, commerce: Mask) -> Vectors:
+    """What each prediction adds to the value of each item: [K, len(PREDICTIONS)].
+
+    A task that the ranker does not know (a column of NaN) adds nothing; the tasks of commerce add
+    something to commerce items only.
+
+    Args:
+        predictions: [K, len(PREDICTIONS)].
+        weights: of one surface.
+        commerce: [K] true for a product, or content that carries products.
+    """
+    parts = predictions * (SIGNS * np.array(weights.by_prediction, np.float32))
+    parts[:, np.isnan(predictions).all(axis=0)] = 0.0
+    parts[np.ix_(~commerce, OF_COMMERCE)] = 0.0
+    return parts
+
+
+def values_of(parts: Vectors) -> Vectors:
+    """The values [K] of contributions [K, P]; NaN where the ranker gave a NaN."""
+    total: Vectors = parts.sum(axis=1)
+    return total
+
+
+def known_tasks(predictions: Vectors) -> bool:
+    """Whether the ranker said anything at all of these items."""
+    return not np.isnan(predictions[:, : len(TASKS)]).all()
