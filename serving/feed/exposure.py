@@ -44,7 +44,7 @@ class LadderRules:
         like_content: impressions by which an item's score leans on like content, and like content
             of one category on that of its kind.
         least_impressions: before which nothing is decided.
-        guarantee_ms: in which the first audience is to be found.
+        guarantee_ms: over which the first audience is to be found.
         lifetime_ms: after which an item leaves the ladder.
     """
 
@@ -62,7 +62,7 @@ class LadderRules:
 
 @dataclass(frozen=True)
 class Rungs:
-    """E items on the ladder.
+    """E items on the ladder, which leave it when their time is over.
 
     Attributes:
         item_ids: [E].
@@ -189,12 +189,11 @@ def decided(rungs: Rungs, rules: LadderRules, now_ms: int) -> list[Move]:
     score, bar = scores(found, rules), scores(like, rules)
     error = rules.confidence * standard_errors(found, rungs.viewers, rules)
     known = (rungs.viewers >= rules.least_impressions) & (rungs.confirmed > 0)
-    open_ = ~rungs.closed
     climbing = known & (rungs.tier < len(rules.tiers))
     bars = np.append(rules.bars, np.inf)[rungs.tier]
     promoted = climbing & (score - error > bars * bar)
-    demoted = open_ & known & (rungs.tier > FIRST) & (score + error < bar)
-    expired = open_ & (now_ms - rungs.opened_ms >= rules.lifetime_ms)
+    demoted = ~rungs.closed & known & (rungs.tier > FIRST) & (score + error < bar)
+    expired = now_ms - rungs.opened_ms >= rules.lifetime_ms
     return [
         _move(rungs, e, rules, Step.EXPIRED if expired[e] else _step(bool(promoted[e])))
         for e in np.flatnonzero(promoted | demoted | expired).tolist()
@@ -210,4 +209,3 @@ def _move(rungs: Rungs, e: int, rules: LadderRules, step: Step) -> Move:
     if step is Step.PROMOTED:
         return Move(rungs.item_ids[e], step, tier, tier + 1, rules.tiers[tier])
     return Move(rungs.item_ids[e], step, tier, tier, int(rungs.confirmed[e] + rungs.held[e]))
-

@@ -16,6 +16,8 @@ COLUMNS = np.dtype(
         ("category", "i4"),
         ("language", "i4"),
         ("regions", "i4"),
+        ("kind", "i4"),
+        ("shop_grade", "i4"),
         ("duration_ms", "f4"),  # NaN where not known
         ("published_at_ms", "i8"),
         ("expires_at_ms", "i8"),
@@ -57,6 +59,8 @@ class Facts:
         self.categories: Codes[str] = Codes()
         self.languages: Codes[str] = Codes()
         self.regions: Codes[frozenset[str]] = Codes()
+        self.kinds: Codes[str] = Codes()
+        self.shop_grades: Codes[str] = Codes()
         self._room = np.zeros(256, COLUMNS)
         self._count = 0
         self.version = 0  # counts changes, so that what is derived knows when it is old
@@ -84,6 +88,8 @@ class Facts:
             self.categories.code(item.get("category") or None),
             self.languages.code(language_of(item.get("language"))),
             self.regions.code(frozenset(item.get("regions") or ()) or None),
+            self.kinds.code(item.get("kind")),
+            self.shop_grades.code(item.get("shop_grade")),
             _or_nan(item.get("duration_ms")),
             item.get("published_at_ms") or 0,
             _or_never(item.get("expires_at_ms")),

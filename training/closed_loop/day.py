@@ -61,11 +61,22 @@ def live_through(stage: Stage, policy: Policy) -> Day:
         now_ms = stage.start_ms + tick * stage.plan.tick_ms
         policy.begin(now_ms)
         begin_sessions(memory, users)
-        earned.append(sessions(stage, policy, tick, Visitors(users, np.ones(len(users), bool), now_ms), memory, exposures))
+        earned.append(
+            sessions(
+                stage,
+                policy,
+                tick,
+                Visitors(users, np.ones(len(users), bool), now_ms),
+                memory,
+                exposures,
+            )
+        )
     return Day(np.concatenate(earned), exposures)
 
 
-def sessions(stage: Stage, policy: Policy, tick: int, visitors: Visitors, memory: Memory, exposures: Vectors) -> Vectors:
+def sessions(
+    stage: Stage, policy: Policy, tick: int, visitors: Visitors, memory: Memory, exposures: Vectors
+) -> Vectors:
     """Value [B] of the sessions of one tick; `memory` and `exposures` are written."""
     value = np.zeros(len(visitors.users))
     for page in range(stage.plan.pages):

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.arrays import Mask, Rows, Vectors
-from models.features import ACTION_CODES, UNKNOWN_WATCH_RATIO, History, batch_histories, HistoryBatch
+from models.features import (
+    ACTION_CODES,
+    UNKNOWN_WATCH_RATIO,
+    History,
+    batch_histories,
+    HistoryBatch,
+)
 from models.ranking_features import ItemCounters
 from models.tasks import TASKS
 from training.closed_loop.stage import Stage
@@ -14,12 +20,27 @@ from training.datasets.simulator import Responses, shown_after_ms
 from training.log import encode
 
 KEPT = 200  # events a user, as the state server keeps
-ACTED = ("skip", "play", "long_view", "like", "comment", "share", "follow", "click_product",
-         "purchase", "not_interested")
+ACTED = (
+    "skip",
+    "play",
+    "long_view",
+    "like",
+    "comment",
+    "share",
+    "follow",
+    "click_product",
+    "purchase",
+    "not_interested",
+)
 TASK_REACTIONS = {  # tasks of the ranker by the simulator's reactions
-    "long_view": ("long_view", "complete"), "click": ("play",), "like": ("like",),
-    "comment": ("comment",), "share": ("share",), "follow": ("follow",),
-    "click_product": ("click_product",), "purchase": ("purchase",),
+    "long_view": ("long_view", "complete"),
+    "click": ("play",),
+    "like": ("like",),
+    "comment": ("comment",),
+    "share": ("share",),
+    "follow": ("follow",),
+    "click_product": ("click_product",),
+    "purchase": ("purchase",),
     "negative": ("not_interested",),
 }
 
@@ -50,7 +71,9 @@ class People:
         count = int((self.rows[user] >= 0).sum())
         age_s = np.maximum(now_ms - self.time_ms[user, :count], 0) / 1000
         return History(
-            self.rows[user, :count], self.actions[user, :count], self.ratio[user, :count],
+            self.rows[user, :count],
+            self.actions[user, :count],
+            self.ratio[user, :count],
             age_s.astype(np.float32),
         )
 
@@ -80,9 +103,17 @@ class People:
         self, users: Rows, b: Rows, rows: Rows, codes: Rows, times: Rows, watch_ms: Vectors
     ) -> None:
         duration = self.duration_ms[rows]
-        ratio = np.where(np.isnan(duration), UNKNOWN_WATCH_RATIO,
-                         np.minimum(watch_ms / np.where(np.isnan(duration), 1, duration), 5.0))
-        columns = ((self.rows, rows), (self.actions, codes), (self.time_ms, times), (self.ratio, ratio))
+        ratio = np.where(
+            np.isnan(duration),
+            UNKNOWN_WATCH_RATIO,
+            np.minimum(watch_ms / np.where(np.isnan(duration), 1, duration), 5.0),
+        )
+        columns = (
+            (self.rows, rows),
+            (self.actions, codes),
+            (self.time_ms, times),
+            (self.ratio, ratio),
+        )
         edges = np.searchsorted(b, np.arange(len(users) + 1))
         for n, user in enumerate(users.tolist()):
             lo, hi = edges[n], edges[n + 1]
@@ -94,15 +125,22 @@ class People:
 
 def people_of(stage: Stage) -> People:
     """People as the log leaves them."""
-    log, users, items = encode(stage.log), len(stage.world.user_traits), len(stage.world.item_traits)
+    log, users, items = (
+        encode(stage.log),
+        len(stage.world.user_traits),
+        len(stage.world.item_traits),
+    )
     duration = stage.world.items["duration_ms"].to_numpy().astype(np.float32)
     people = People(
-        rows=np.full((users, KEPT), -1), actions=np.zeros((users, KEPT), np.int64),
+        rows=np.full((users, KEPT), -1),
+        actions=np.zeros((users, KEPT), np.int64),
         time_ms=np.zeros((users, KEPT), np.int64),
         ratio=np.full((users, KEPT), UNKNOWN_WATCH_RATIO, np.float32),
-        seen=np.zeros((users, items), bool), impressions=np.zeros(items, np.float32),
+        seen=np.zeros((users, items), bool),
+        impressions=np.zeros(items, np.float32),
         reactions=np.zeros((items, len(TASKS)), np.float32),
-        published_ms=stage.world.item_traits.published_ms, duration_ms=duration,
+        published_ms=stage.world.item_traits.published_ms,
+        duration_ms=duration,
     )
     shown = log.actions == ACTION_CODES["impression"]
     people.seen[log.user_rows[shown], log.item_rows[shown]] = True
@@ -113,7 +151,11 @@ def people_of(stage: Stage) -> People:
     for user in np.unique(log.user_rows).tolist():
         lo, hi = np.searchsorted(log.user_rows, [user, user + 1])
         own = np.flatnonzero(~shown[lo:hi])[::-1][:KEPT] + lo
-        for table, values in ((people.rows, log.item_rows), (people.actions, log.actions),
-                              (people.time_ms, log.time_ms), (people.ratio, log.watch_ratio)):
+        for table, values in (
+            (people.rows, log.item_rows),
+            (people.actions, log.actions),
+            (people.time_ms, log.time_ms),
+            (people.ratio, log.watch_ratio),
+        ):
             table[user, : len(own)] = values[own]
     return people

@@ -23,7 +23,16 @@ class Catalogue:
 
     def publish(self, now_ms: int) -> None:
         """Embed what is out by now."""
-        until = int(np.searchsorted(self._stage.world.item_traits.published_ms[self._stage.first_new:], now_ms, side="right")) + self._stage.first_new
+        until = (
+            int(
+                np.searchsorted(
+                    self._stage.world.item_traits.published_ms[self._stage.first_new :],
+                    now_ms,
+                    side="right",
+                )
+            )
+            + self._stage.first_new
+        )
         if until > self._waiting:
             items = self._stage.world.items.slice(self._waiting, until - self._waiting)
             self.model.put(self.model.embed(items.to_pylist()))
@@ -52,7 +61,9 @@ class PopularFeed:
 
     def pages(self, visitors: Visitors) -> Rows:
         """See `Policy.pages`."""
-        score = np.broadcast_to(self.people.reactions[:, 0], (len(visitors.users), len(self.people.impressions)))
+        score = np.broadcast_to(
+            self.people.reactions[:, 0], (len(visitors.users), len(self.people.impressions))
+        )
         return best_unseen(self.stage, self.people, visitors, score)
 
     def learn(self, visitors: Visitors, pages: Rows, told: Responses) -> None:
@@ -78,8 +89,12 @@ class InterestFeed:
         page = np.full((len(asking), self.stage.plan.page), -1)
         if asking.any():
             users = visitors.users[asking]
-            found = self.catalogue.nearness(self.catalogue.interests(self.people, users, visitors.now_ms))
-            page[asking] = best_unseen(self.stage, self.people, Visitors(users, asking[asking], visitors.now_ms), found)
+            found = self.catalogue.nearness(
+                self.catalogue.interests(self.people, users, visitors.now_ms)
+            )
+            page[asking] = best_unseen(
+                self.stage, self.people, Visitors(users, asking[asking], visitors.now_ms), found
+            )
         return page
 
     def learn(self, visitors: Visitors, pages: Rows, told: Responses) -> None:
