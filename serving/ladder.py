@@ -1,4 +1,4 @@
-"""What a replica does for the exploration ladder: keep its copy of it, and be the one who decides."""
+"""What a replica does for the exploration ladder: keep a copy of it, and decide if it is the one."""
 
 import asyncio
 import logging

@@ -132,13 +132,15 @@ def viewer_quantiles(viewers: Vectors, vectors: Vectors) -> Vectors:
         return np.zeros((len(vectors), QUANTILES), np.float32)
     found = np.einsum("smd,ed->esm", viewers, vectors).max(axis=2)
     steps = np.linspace(0.0, 1.0, QUANTILES)
-    return np.quantile(found, steps, axis=1).T.astype(np.float32)
+    levels: Vectors = np.quantile(found, steps, axis=1).T.astype(np.float32)
+    return levels
 
 
 def lateness(used: Codes, budgets: Codes, age_ms: Codes, plan_ms: Codes) -> Vectors:
     """How far behind an even pace over its plan each item is: [E] in [0, 1]."""
     due = np.minimum(age_ms / plan_ms, 1.0)
-    return np.clip(due - used / budgets, 0.0, 1.0).astype(np.float32)
+    behind: Vectors = np.clip(due - used / budgets, 0.0, 1.0).astype(np.float32)
+    return behind
 
 
 def matches(interests: Vectors | None, openings: Openings, rules: AudienceRules) -> Vectors:

@@ -154,11 +154,12 @@ def like_content(rungs: Rungs, rules: LadderRules) -> Floats:
     that were left behind.
     """
     found = np.zeros_like(rungs.reactions)
+    category = rungs.kind * (rungs.category.max(initial=0) + 2) + rungs.category + 1
     for tier in np.unique(rungs.tier).tolist():
         peers, here = rungs.tier >= tier, rungs.tier == tier
         whole = group_rates(np.zeros(len(rungs), np.int64), peers, rungs, None, rules)
         kind = group_rates(rungs.kind, peers, rungs, whole, rules)
-        found[here] = group_rates(rungs.category, peers, rungs, kind, rules)[here]
+        found[here] = group_rates(category, peers, rungs, kind, rules)[here]
     return found
 
 

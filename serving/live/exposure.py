@@ -1,9 +1,9 @@
 """The exploration ladder as the state server keeps it: what is granted, served, seen and liked.
 
 Keys: ``ladder`` (items by the time they came), ``ladder:moves`` (stream), ``ladder:promoter``,
-``ladder:creator:<creator>``, ``exposure:<item>``, ``held:<item>`` and ``evidence:<item>:<what>``. The evidence is a sketch of
-distinct people (HyperLogLog, Flajolet et al. 2007; exact to within a percent), so that repeating an
-event changes nothing and nobody can be read from it.
+``ladder:creator:<creator>``, ``exposure:<item>``, ``held:<item>`` and ``evidence:<item>:<what>``.
+The evidence is a sketch of distinct people (HyperLogLog, Flajolet et al. 2007; exact to within a
+percent), so that repeating an event changes nothing and nobody can be read from it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serving.feed.exposure import FIRST, REACTIONS, Move, Rungs, creator_standing
+from serving.feed.exposure import FIRST, REACTIONS, Codes, Move, Rungs, creator_standing
 from serving.live.scripts import Argument, Script, answered
 
 LADDER, MOVES, PROMOTER = "ladder", "ladder:moves", "ladder:promoter"
@@ -105,7 +105,7 @@ class ExposureLadder:
         return bool(await self._move(keys, [now_ms, self._kept_ms, *fields, MOVES_KEPT]))
 
 
-def rungs_of(rows: Sequence[Rung], kinds: Sequence[int], categories: Sequence[int]) -> Rungs:
+def rungs_of(rows: Sequence[Rung], kinds: Codes, categories: Codes) -> Rungs:
     """Rows as arrays, with the codes of like content."""
     return Rungs(
         item_ids=tuple(row.item_id for row in rows),
@@ -117,8 +117,8 @@ def rungs_of(rows: Sequence[Rung], kinds: Sequence[int], categories: Sequence[in
         closed=np.array([row.closed for row in rows], bool),
         viewers=np.array([row.viewers for row in rows], np.float64),
         reactions=np.array([row.reactions for row in rows], np.float64).reshape(-1, len(REACTIONS)),
-        kind=np.asarray(kinds, np.int64),
-        category=np.asarray(categories, np.int64),
+        kind=kinds.astype(np.int64),
+        category=categories.astype(np.int64),
     )
 
 

@@ -84,8 +84,9 @@ class Pages:
     """Commits pages and keeps the seen memory and the exposure of items.
 
     Keys: ``visibility…``, ``shown:<user>``, ``held:<item>``, ``exposure:<item>``,
-    ``evidence:<item>:<what>`` and the stream of served pages. Nothing here is acknowledged to anyone, so its server need not sync each write:
-    it may be another one than that of `EventStream`, whose disk would delay every answer.
+    ``evidence:<item>:<what>`` and the stream of served pages. Nothing here is acknowledged to
+    anyone, so its server need not sync each write: it may be another one than that of
+    `EventStream`, whose disk would delay every answer.
     """
 
     def __init__(self, client: Any, limits: StreamLimits) -> None:
