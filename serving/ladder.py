@@ -1,4 +1,4 @@
-"""What a replica does for the exploration ladder: keep a copy of it, and decide if it is the one."""
+"""What a replica does for the exploration ladder: keep a copy of it, and decide if chosen."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ class LadderKeeper:
     """Keeps the ladder of one replica.
 
     Attributes:
-        ladder: of all replicas.
+        ladder: of all replicas. match: how its places are filled.
         serving: the items that serve now. mirror: what may be shown.
         clock_ms: the present moment.
         interval_s: between two looks.
@@ -56,6 +56,7 @@ class LadderKeeper:
 
     ladder: ExposureLadder
     rules: LadderRules
+    match: AudienceRules
     serving: Callable[[], OfItems]
     mirror: VisibilityMirror
     clock_ms: Callable[[], int]
@@ -71,7 +72,7 @@ class LadderKeeper:
                 await self.look()
             except StateUnreachableError as error:
                 # What cannot be reserved is not shown: no places for new items meanwhile.
-                self.serving().exploration.show(NOTHING_OPEN)
+                self.serving().exploration.show(NOTHING_OPEN, self.match)
                 log.warning("the exploration ladder rests: %s", error)
             await asyncio.sleep(self.interval_s)
 
@@ -90,7 +91,7 @@ class LadderKeeper:
         openings = await asyncio.to_thread(
             openings_of, rungs, rows, vectors, viewers, self.rules, now_ms
         )
-        items.exploration.show(openings)
+        items.exploration.show(openings, self.match)
         if await self.ladder.promotes(self.name, round(LEASES * self.interval_s * 1000)):
             await self._open(items, set(rungs.item_ids), now_ms)
             creators = dict(zip(rungs.item_ids, rows.tolist(), strict=True))

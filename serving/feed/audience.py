@@ -29,9 +29,9 @@ class AudienceRules:
         urgency: match that an item gains when it is as late as it can be.
     """
 
-    pool: int
-    temperature: float
-    urgency: float
+    pool: int = 8
+    temperature: float = 0.15
+    urgency: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,10 @@ class LadderExploration:
     Changed and read in one thread.
     """
 
-    def __init__(self, rules: AudienceRules, rng: np.random.Generator) -> None:
-        self._rules, self._rng = rules, rng
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Start without openings; `rng` decides among the best matches."""
+        self._rng = rng
+        self._rules = AudienceRules()
         self._viewers: deque[Vectors] = deque(maxlen=VIEWERS)
         self._openings = NOTHING_OPEN
         self._budgets: dict[int, int] = {}
@@ -83,9 +85,9 @@ class LadderExploration:
         """Interests [S, M, D] of the newest viewers."""
         return np.stack(self._viewers) if self._viewers else np.empty((0, 0, 0), np.float32)
 
-    def show(self, openings: Openings) -> None:
+    def show(self, openings: Openings, rules: AudienceRules) -> None:
         """Take over a newer copy."""
-        self._openings = openings
+        self._openings, self._rules = openings, rules
         self._budgets = dict(zip(openings.rows.tolist(), openings.budgets.tolist(), strict=True))
 
     def tier(self, row: int) -> int | None:

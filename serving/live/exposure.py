@@ -84,6 +84,11 @@ class ExposureLadder:
             found += [_rung(row) for row in rows]
         return found
 
+    async def moves(self, limit: int) -> list[dict[str, str]]:
+        """The newest moves of all items, newest first."""
+        entries = await answered(self._client.xrevrange(MOVES, count=limit))
+        return [{k.decode(): v.decode() for k, v in fields.items()} for _, fields in entries]
+
     async def standings(self, creator_ids: Sequence[str]) -> list[float]:
         """What former items say of creators, in [-1, 1]."""
         pipeline = self._client.pipeline(transaction=False)

@@ -107,8 +107,8 @@ def test_only_the_pool_takes_part_and_no_chance_is_zero() -> None:
 
 
 def test_first_audiences_come_before_what_has_climbed() -> None:
-    ladder = LadderExploration(CHANCE, np.random.default_rng(0))
-    ladder.show(openings(np.eye(4), tiers=[1, 1, 0, 1]))
+    ladder = LadderExploration(np.random.default_rng(0))
+    ladder.show(openings(np.eye(4), tiers=[1, 1, 0, 1]), CHANCE)
     rows, chance = ladder.draw(ASKED, f32([[1, 0, 0, 0]]), everything, 3)
     assert rows[0] == 102
     assert len(rows) == 2
@@ -119,9 +119,9 @@ def test_first_audiences_come_before_what_has_climbed() -> None:
 
 
 def test_filters_hold_and_an_empty_ladder_gives_nothing() -> None:
-    ladder = LadderExploration(CHANCE, np.random.default_rng(0))
+    ladder = LadderExploration(np.random.default_rng(0))
     assert len(ladder.draw(ASKED, EAST, everything, 3)[0]) == 0
-    ladder.show(openings(np.eye(2)))
+    ladder.show(openings(np.eye(2)), CHANCE)
     rows, _ = ladder.draw(ASKED, None, lambda rows: rows == 101, 3)
     assert rows.tolist() == [101]
 
