@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from serving.records.contracts import Stores
 from serving.records.status import Publish
 
 DEFAULT_SURFACE = "default"
+SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
 
 def wall_clock_ms() -> int:
@@ -88,6 +90,7 @@ class Services:
         ladder: the exploration ladder; None without a state server.
         link: the way of visibility to all replicas; None without a state server.
         hidden: rows of the bundle by what the mirror hides.
+        subject_of: user id -> keyed hash, by which those who left are known.
     """
 
     bundle: ServedBundle
@@ -114,6 +117,7 @@ class Services:
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
         self.hidden = HiddenRows(self.mirror)
+        self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""

@@ -98,7 +98,7 @@ def test_what_people_like_climbs_and_time_ends_it(with_client: Run, items: LiveI
         pages, likes = Pages(client, StreamLimits()), {"liked": 90, "plain": 30, "dull": 5}
         for name, count in likes.items():
             seen = [Impression(f"u{n}", name, "") for n in range(100)]
-            done = [Impression(f"u{n}", name, "", "completion") for n in range(count)]
+            done = [Impression(f"u{n}", name, "", reaction="completion") for n in range(count)]
             await client.hset(f"exposure:{name}", "confirmed", 5)
             await pages.note(seen + done, NOW)
         await keeper.look()

@@ -1,8 +1,9 @@
 -- What impressions and reactions change of the online state; running it twice changes nothing more.
--- ARGV  now_ms, shown ms, shown limit, then FIELDS each:
---       user_id, item_id, request_id or '', reaction or '' for an impression
+-- KEYS  1 set of the barred subjects, of whom nothing is noted
+-- ARGV  now_ms, shown ms, shown limit, then FIELDS each: user_id, item_id, request_id or '',
+--       keyed hash of the user_id, reaction or '' for an impression
 -- Returns  how many reservations were confirmed
-local FIRST, FIELDS = 4, 4
+local FIRST, FIELDS = 4, 5
 local now, shown_ms, shown_limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local shown, confirmed = {}, 0
 
@@ -17,18 +18,17 @@ local function witness(item, what, user)
 end
 
 for i = FIRST, #ARGV, FIELDS do
-  local user, item, request, reaction = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  if reaction == '' then
+  local user, item, request, reaction = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
+  local stays = redis.call('SISMEMBER', KEYS[1], ARGV[i + 3]) == 0
+  if stays and reaction == '' then
     shown[user] = shown[user] or {}
     table.insert(shown[user], now + shown_ms)
     table.insert(shown[user], item)
-    if request ~= '' and redis.call('ZREM', 'held:' .. item, request) == 1 then
-      redis.call('HINCRBY', 'exposure:' .. item, 'confirmed', 1)
-      confirmed = confirmed + 1
-    end
-    witness(item, 'viewers', user)
-  else
-    witness(item, reaction, user)
+  end
+  if stays then witness(item, reaction == '' and 'viewers' or reaction, user) end
+  if reaction == '' and request ~= '' and redis.call('ZREM', 'held:' .. item, request) == 1 then
+    redis.call('HINCRBY', 'exposure:' .. item, 'confirmed', 1)
+    confirmed = confirmed + 1
   end
 end
 for user, items in pairs(shown) do

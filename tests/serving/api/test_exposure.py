@@ -37,7 +37,7 @@ def test_an_item_says_where_it_stands(connected: Served, live_url: str) -> None:
     client.run(ladder.open("item-7", "c", 100, NOW))
     notes = Pages(ladder._client, StreamLimits())
     told = [
-        Impression(f"u{n}", "item-7", "", reaction) for n in range(3) for reaction in ("", "like")
+        Impression(f"u{n}", "item-7", "", reaction=what) for n in range(3) for what in ("", "like")
     ]
     client.run(notes.note(told, NOW))
     answer = client.get("/v1/exposure/item-7").json()

@@ -48,9 +48,9 @@ def test_reserved_seen_and_liked_is_counted_once_a_person(with_client: Run) -> N
         assert (await pages.commit(draft("a", "r3"), NOW)).spent == (0,)
         told = [
             Impression("u0", "a", "r0"),
-            Impression("u0", "a", "", "completion"),
+            Impression("u0", "a", "", reaction="completion"),
             Impression("u1", "a", "r1"),
-            Impression("u2", "off the ladder", "", "like"),
+            Impression("u2", "off the ladder", "", reaction="like"),
         ]
         for _ in range(2):
             await pages.note(told, NOW)
