@@ -126,7 +126,7 @@ def lookup_times(rng: Generator) -> dict[str, float]:
 
 def _recoloured(picture: Pixels) -> Pixels:
     warmer = picture.astype(np.float32) * (1.15, 1.0, 0.8) + 10
-    return np.clip(warmer, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(warmer, 0, 255), np.uint8)
 
 
 def _scaled(share: float) -> Transform:
