@@ -62,8 +62,8 @@ class ModerationSection(Section):
     """What moderation may reach, and how much one request may send."""
 
     body_limit_bytes: int = Field(default=28 << 20, ge=1_024)  # 20 MiB of pictures in base64
-    fetch_hosts: tuple[str, ...] = ()  # host or host:port of pictures given by address
-    fetch_limit_s: float = Field(default=10.0, gt=0, le=60)
+    fetch_hosts: tuple[str, ...] = ()  # of pictures given by address
+    fetch_limit_s: float = Field(default=8.0, gt=0, le=60)
 
 
 class LogSection(Section):
@@ -138,6 +138,7 @@ class ServingConfig(Section):
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    exposure: Path = Path("configs/exposure.yaml")
     policies: Path = Path("configs/policies")
 
 

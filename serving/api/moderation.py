@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
+from pydantic import BaseModel
 
 from serving.api.access import PERSPECTIVE_PATH
 from serving.api.errors import ApiError, Detail, invalid
@@ -62,35 +63,21 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
         [verdict] = await judged([Content((body.comment.text,))], None, request)
         return analysed(body, verdict)
 
+    ours = ("/v1/moderate", "Judge one piece of content, with evidence")
+    openai = ("/v1/moderations", "OpenAI's moderation, with our verdict beside it")
+    perspective = (PERSPECTIVE_PATH, "Perspective's analysis of a comment")
     return [
-        JsonRoute(
-            "/v1/moderate",
-            "moderation",
-            "Judge one piece of content, with evidence",
-            ModerateBody,
-            ModerateAnswer,
-            moderate,
-            errors=ERRORS,
-        ),
-        JsonRoute(
-            "/v1/moderations",
-            "moderation",
-            "OpenAI's moderation, with our verdict beside it",
-            ModerationsBody,
-            ModerationsAnswer,
-            moderations,
-            errors=ERRORS,
-        ),
-        JsonRoute(
-            PERSPECTIVE_PATH,
-            "moderation",
-            "Perspective's analysis of a comment",
-            PerspectiveBody,
-            PerspectiveAnswer,
-            analyze,
-            errors=ERRORS,
-        ),
+        _route(ours, ModerateBody, ModerateAnswer, moderate),
+        _route(openai, ModerationsBody, ModerationsAnswer, moderations),
+        _route(perspective, PerspectiveBody, PerspectiveAnswer, analyze),
     ]
+
+
+def _route(
+    named: tuple[str, str], body: type[Any], answer: type[BaseModel], handle: Any
+) -> JsonRoute[Any]:
+    path, summary = named
+    return JsonRoute(path, "moderation", summary, body, answer, handle, errors=ERRORS)
 
 
 def desk_of(services: Services) -> ModerationDesk:

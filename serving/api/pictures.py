@@ -14,7 +14,6 @@ from serving.moderation.decoding import Picture
 from serving.moderation.desk import ModerationDesk
 from serving.moderation.findings import Content
 from serving.moderation.picture_formats import MediaError
-from serving.moderation.safe_fetch import FetchError, fetch
 
 PICTURES_LIMIT = 16
 _DATA = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,", re.IGNORECASE)
@@ -56,7 +55,7 @@ async def _picture(
     way, given = _way(part)
     try:
         return await desk.picture(await _bytes(services, way, given))
-    except (MediaError, FetchError) as error:
+    except MediaError as error:
         message = str(error)
         detail = Detail(field=f"{field}.{way}", value=shown(given), message=message)
         raise ApiError(422, error.code, f"{field}: {message}", [detail]) from error
@@ -73,7 +72,7 @@ def _way(part: PicturePart | ImageUrlPart) -> tuple[str, str]:
 
 async def _bytes(services: Services, way: str, given: str) -> bytes:
     if way == "url":
-        return await asyncio.to_thread(fetch, given, services.fetching)
+        return await asyncio.to_thread(services.fetcher.fetch, given)
     if way == "base64":
         try:
             return base64.b64decode(given, validate=True)

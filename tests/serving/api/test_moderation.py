@@ -228,7 +228,9 @@ def test_the_official_client_works(live: str) -> None:
             model="omni-moderation-latest",
         ).results
         assert whole.flagged
-        with pytest.raises(openai.UnprocessableEntityError, match="not on the allow-list"):
+        with pytest.raises(
+            openai.UnprocessableEntityError, match="not on the list of allowed hosts"
+        ):
             client.moderations.create(
                 input=[
                     ModerationImageURLInputParam(

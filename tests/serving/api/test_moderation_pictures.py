@@ -2,11 +2,11 @@
 
 import base64
 import io
+import socket
 import struct
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -16,6 +16,7 @@ from PIL import Image
 
 from models.arrays import Pixels
 from serving.api.moderation_schemas import ModerateAnswer
+from serving.moderation.fetching import Fetcher, FetchLimits
 from tests.drawn_pictures import scene, with_code, with_text
 from tests.serving.api.conftest import Served
 
@@ -152,10 +153,10 @@ def test_what_is_no_safe_picture_is_refused_by_name(
     [
         ({"base64": "not base64!"}, "bad_base64"),
         ({"sha256": "ab" * 32}, "unknown_media"),
-        ({"url": "http://169.254.169.254/latest"}, "host_not_allowed"),
-        ({"url": "https://pictures.example/a.png"}, "host_not_allowed"),
-        ({"url": "file:///etc/passwd"}, "bad_url"),
-        ({"url": "http://user:secret@pictures.example/"}, "bad_url"),
+        ({"url": "http://169.254.169.254/latest"}, "url_refused"),
+        ({"url": "https://pictures.example/a.png"}, "url_refused"),
+        ({"url": "file:///etc/passwd"}, "url_refused"),
+        ({"url": "http://user:secret@pictures.example/"}, "url_refused"),
     ],
 )
 def test_what_cannot_be_had_is_refused_by_name(
@@ -172,8 +173,8 @@ def test_too_many_pictures_are_refused_before_any_is_decoded(judging: Served) ->
 
 
 @pytest.fixture
-def host() -> Iterator[str]:
-    """A host on loopback that serves one picture."""
+def port() -> Iterator[int]:
+    """Of a host on loopback that serves one picture."""
     content = png(with_code(scene(10, 480), LINK, (100, 100), 160))
 
     class Handler(BaseHTTPRequestHandler):
@@ -188,15 +189,19 @@ def host() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"127.0.0.1:{server.server_port}"
+        yield server.server_port
         server.shutdown()
         thread.join()
 
 
-def test_an_address_on_the_allow_list_is_fetched(judging: Served, host: str) -> None:
-    services = judging.services
-    none = services.fetching
-    services.fetching = replace(none, hosts=frozenset({host}))
-    answer = post(judging, {"parts": [{"type": "image", "url": f"http://{host}/a.png"}]})
-    services.fetching = none
+def test_an_address_on_the_allow_list_is_fetched(judging: Served, port: int) -> None:
+    limits = FetchLimits(frozenset({"pictures.example"}), frozenset({"http"}))
+    usual = judging.services.fetcher
+    judging.services.fetcher = Fetcher(
+        limits,
+        lambda _host, _port: ["1.1.1.1"],
+        lambda _address, _port, time_s: socket.create_connection(("127.0.0.1", port), time_s),
+    )
+    answer = post(judging, {"parts": [{"type": "image", "url": "http://pictures.example/a.png"}]})
+    judging.services.fetcher = usual
     assert answer.suggestion == "block"
