@@ -28,6 +28,7 @@ from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
 from serving.live.supervisor import Fsync, StateServer, StateServerError
 from serving.moderators import load_moderator
+from serving.orphans import MARK, end_orphans, mark_of
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
 from serving.stores import migrate, open_stores
@@ -78,6 +79,8 @@ def launch(options: argparse.Namespace) -> None:
     check_bundle(settings)
     prepare_records(settings.serving, options.demo)
     http = settings.serving.http
+    if orphans := end_orphans():
+        log.warning("ended what a killed launcher left behind: processes %s", orphans)
     with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
         if options.host == "uvicorn":
             serve_with_uvicorn(ready, listener)
@@ -218,7 +221,7 @@ def serve_with_ray(settings: Settings) -> None:
     for name in ("stats_port", "metrics_port"):
         with bound("0.0.0.0", getattr(section, name), f"ray.{name}"):  # noqa: S104 - as Ray does
             pass
-    os.environ.update(ray_environment(section))
+    os.environ.update(ray_environment(section) | {MARK: mark_of(os.getpid())})
     from serving import host_ray
 
     try:
