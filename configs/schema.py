@@ -32,6 +32,7 @@ class StateSection(Section):
     folder: Path = Path("var/state")
     port: int = Field(default=0, ge=0, le=65_535)  # of the embedded server of events; 0 = any
     live_port: int = Field(default=0, ge=0, le=65_535)  # of the other one; 0 = any
+    reserve_bytes: int = Field(default=64 << 20, ge=0)  # free on the disk of `folder`, else 507
     read_timeout_ms: int = Field(default=50, ge=1)  # a feed rather answers without state than late
     write_timeout_ms: int = Field(default=2_000, ge=1)
 

@@ -26,7 +26,8 @@ from serving.commands import add_commands, demo_key, run_command
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
-from serving.live.supervisor import Fsync, StateServer, StateServerError
+from serving.live.state_files import StateServerError
+from serving.live.supervisor import Fsync, StateServer
 from serving.moderators import load_moderator
 from serving.orphans import MARK, end_orphans, mark_of
 from serving.ray_environment import ray_environment

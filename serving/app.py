@@ -28,7 +28,7 @@ from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
 from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
-from serving.live.redis_state import RedisState, state_client
+from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, records_of
@@ -179,6 +179,7 @@ def open_state(section: StateSection) -> OnlineState:
             section.live_url or section.url,
             section.read_timeout_ms / 1000,
             section.write_timeout_ms / 1000,
+            DiskReserve(section.folder, section.reserve_bytes),
         )
     except ValueError as error:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error

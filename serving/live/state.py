@@ -24,6 +24,10 @@ class UserState:
     seen: frozenset[str] = frozenset()
 
 
+class StateFullError(StateUnreachableError):
+    """The disk of the state server is full, or nearly; nothing of this was written."""
+
+
 def is_impression(behaviour: Behaviour) -> bool:
     """Impressions are far more than what people do, and would push it out of the ring."""
     return behaviour.type == "impression"
