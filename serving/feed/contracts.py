@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.features import HistoryBatch
 from models.ranking_features import RankingContext
-from serving.feed.rules import ExplorationRules, ValueWeights
 from serving.feed.terms import ANYONE, Standing
 
 
@@ -133,27 +132,6 @@ class FeedRequest:
     local_hour: float = 12.0
     explore: bool = True
     deadline_s: float = math.inf
-
-
-@dataclass(frozen=True)
-class FeedRules:
-    """Limits of one surface.
-
-    Attributes:
-        interest_candidates: taken from the index before filters.
-        popular_candidates: taken from the most popular items before filters.
-        creator_window: any so many neighbouring positions hold
-        creator_limit: at most so many items of one creator, while others are left.
-        value: the value formula; only with a bundle that has a ranker.
-        exploration: places of new items.
-    """
-
-    interest_candidates: int
-    popular_candidates: int
-    creator_window: int
-    creator_limit: int
-    value: ValueWeights = field(default_factory=ValueWeights)
-    exploration: ExplorationRules = field(default_factory=ExplorationRules)
 
 
 @dataclass(frozen=True)
