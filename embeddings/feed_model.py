@@ -93,6 +93,9 @@ class FeedModel:
 
 def best_of_interests(rows: Rows, scores: Vectors, k: int) -> tuple[Rows, Vectors]:
     """Merge [M, K] results into one list of distinct rows by their best score, best first."""
+    if len(rows) == 1:  # one interest finds each row once, best first
+        found = np.flatnonzero(rows[0] >= 0)[:k]
+        return rows[0, found], scores[0, found]
     order = np.argsort(-scores, axis=None, kind="stable")
     flat_rows, flat_scores = rows.ravel()[order], scores.ravel()[order]
     present = flat_rows >= 0

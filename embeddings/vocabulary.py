@@ -1,6 +1,7 @@
 """Item ids and their rows."""
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Vocabulary:
 
     def rows(self, item_ids: Iterable[str]) -> Rows:
         """Return the rows of ids, -1 where an id is unknown."""
-        return np.array([self._rows.get(item_id, -1) for item_id in item_ids], np.int64)
+        return np.fromiter(map(self._rows.get, item_ids, repeat(-1)), np.int64)
 
     def item_id(self, row: int) -> str:
         """Return the id in a row.

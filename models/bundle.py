@@ -205,7 +205,7 @@ def load_array(bundle: Bundle, name: str, shape: tuple[int, ...], dtype: str) ->
     if array.shape != shape or array.dtype != np.dtype(dtype):
         found = f"{array.dtype} {list(array.shape)}"
         raise BundleError(f"{path}: is {found}, the manifest says {dtype} {list(shape)}")
-    return array
+    return np.asarray(array)  # indexing the subclass costs more than what it reads
 
 
 def load_session(path: Path) -> ort.InferenceSession:

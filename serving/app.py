@@ -111,6 +111,7 @@ def build(
     heads = heads_file(serving.records.secrets)
     services.background += [
         lambda: keep_heads(services.stores.trail, heads),
+        services.profiles.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:

@@ -1,6 +1,7 @@
-"""What is recorded of whoever asks, remembered for a moment so that few requests read records."""
+"""What is recorded of whoever asks, remembered so that few requests read records."""
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
@@ -10,17 +11,26 @@ from serving.records.contracts import Users
 from serving.records.errors import NotFound, RecordsError
 from serving.records.profiles import User
 
+log = logging.getLogger("tidegate.profiles")
+
 FRESH_S = 1.0  # so long another replica may not know a correction
+LOOK_S = 0.25  # between two looks at who was corrected
 REMEMBERED = 50_000  # users; the one not asked for longest is forgotten first
 ADULT_YEARS = 18
 
 
 class Profiles:
-    """Recorded facts of users; of someone not recorded, None."""
+    """Recorded facts of users; of someone not recorded, None.
+
+    What is remembered holds as long as `follow` keeps hearing whose record changed.
+    """
 
     def __init__(self, users: Users) -> None:
         self._users = users
-        self._known: OrderedDict[str, tuple[User | None, float]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[str, User | None]] = OrderedDict()  # by subject hash
+        self._ids: dict[str, str] = {}
+        self._looked_s = float("-inf")
+        self._sequence: int | None = None
 
     async def of(self, user_id: str) -> User | None:
         """Return what is recorded of a user, at most FRESH_S old while the records answer.
@@ -28,25 +38,47 @@ class Profiles:
         Raises:
             RecordsError: the records do not answer, and nothing is remembered of the user.
         """
-        user, read_s = self._known.get(user_id, (None, float("-inf")))
-        if time.monotonic() - read_s < FRESH_S:
+        known = self._known.get(user_id)
+        if known is not None and time.monotonic() - self._looked_s < FRESH_S:
             self._known.move_to_end(user_id)
-            return user
+            return known[1]
+        sequence = self._sequence
         try:
-            user = await asyncio.to_thread(_found, self._users, user_id)
+            subject, user = await asyncio.to_thread(_found, self._users, user_id)
         except RecordsError:
-            if user_id not in self._known:
+            if known is None:
                 raise
-            return user
-        self._known[user_id] = user, time.monotonic()
-        self._known.move_to_end(user_id)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+            return known[1]
+        if sequence == self._sequence:  # else the record may have changed since it was read
+            self._remember(user_id, subject, user)
         return user
 
     def forget(self, user_id: str) -> None:
         """Read a user anew the next time."""
-        self._known.pop(user_id, None)
+        known = self._known.pop(user_id, None)
+        if known is not None:
+            del self._ids[known[0]]
+
+    async def follow(self) -> None:
+        """Forget those whose record changed, until cancelled."""
+        while True:
+            started_s = time.monotonic()
+            try:
+                changes = await asyncio.to_thread(self._users.changed, self._sequence)
+            except RecordsError as error:
+                log.error("corrections of users are not followed: %s", error)
+            else:
+                for subject in changes.subjects & self._ids.keys():
+                    self.forget(self._ids[subject])
+                self._sequence, self._looked_s = changes.sequence, started_s
+            await asyncio.sleep(LOOK_S)
+
+    def _remember(self, user_id: str, subject: str, user: User | None) -> None:
+        self._known[user_id] = subject, user
+        self._known.move_to_end(user_id)
+        self._ids[subject] = user_id
+        if len(self._known) > REMEMBERED:
+            self.forget(next(iter(self._known)))
 
 
 def standing_of(user: User | None, region: str | None) -> Standing:
@@ -72,8 +104,9 @@ def _is_adult(birth_year: int | None) -> bool:
     return birth_year is not None and datetime.now(UTC).year - birth_year > ADULT_YEARS
 
 
-def _found(users: Users, user_id: str) -> User | None:
+def _found(users: Users, user_id: str) -> tuple[str, User | None]:
+    subject = users.subject(user_id)
     try:
-        return users.get(user_id)
+        return subject, users.get(user_id)
     except NotFound:
-        return None
+        return subject, None

@@ -35,12 +35,12 @@ class Filter:
 
 def not_excluded(rows: Rows, viewer: Viewer) -> Mask:
     """True where the caller did not exclude the item."""
-    return np.isin(rows, viewer.excluded, invert=True)
+    return np.isin(rows, viewer.excluded, invert=True, kind="table")
 
 
 def not_seen(rows: Rows, viewer: Viewer) -> Mask:
     """True where the user has not seen the item."""
-    return np.isin(rows, viewer.seen, invert=True)
+    return np.isin(rows, viewer.seen, invert=True, kind="table")
 
 
 def not_hidden(rows: Rows, viewer: Viewer) -> Mask:

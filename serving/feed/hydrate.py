@@ -35,11 +35,11 @@ def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
     """Return the viewer of a request."""
     newest_first = sorted(request.recent, key=lambda behaviour: -behaviour.time_ms)
     rows = names.rows(behaviour.item_id for behaviour in newest_first)
-    shown = names.rows(request.seen)
+    seen = {*request.seen, *(behaviour.item_id for behaviour in newest_first)}
     return Viewer(
         history_of(newest_first, rows, shelf, request.now_ms),
-        _known(np.concatenate([rows, shown])),
-        _known(names.rows(request.excluded)),
+        _known(names.rows(seen)),
+        _known(names.rows({*request.excluded})),
         terms_of(request.standing, shelf.facts, request.now_ms),
         request.hidden,
     )
@@ -67,4 +67,4 @@ def history_of(newest_first: list[Behaviour], rows: Rows, shelf: Shelf, now_ms: 
 
 
 def _known(rows: Rows) -> Rows:
-    return np.unique(rows[rows >= 0])
+    return rows[rows >= 0]

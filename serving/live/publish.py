@@ -69,7 +69,10 @@ def shortened(page: Page, viewing: Viewing) -> Page:
 
 def numbered(page: Page, items: Sequence[PageItem]) -> Page:
     """The page with these items, their positions from 1."""
-    placed = tuple(replace(item, position=n) for n, item in enumerate(items, start=1))
+    placed = tuple(
+        item if item.position == n else replace(item, position=n)
+        for n, item in enumerate(items, start=1)
+    )
     return replace(page, items=placed)
 
 

@@ -188,6 +188,19 @@ class Visibility(Protocol):
         """Forget takedowns that the state holds."""
 
 
+@dataclass(frozen=True)
+class UserChanges:
+    """Whose record changed.
+
+    Attributes:
+        sequence: up to which acts were looked at; where the next look begins.
+        subjects: keyed hashes of ids.
+    """
+
+    sequence: int
+    subjects: frozenset[str]
+
+
 class Users(Protocol):
     """What is recorded of people."""
 
@@ -202,6 +215,12 @@ class Users(Protocol):
 
     def receipt_of(self, receipt_id: str) -> Receipt:
         """One receipt. Raises: NotFound."""
+
+    def subject(self, user_id: str) -> str:
+        """Keyed hash of a user's id, as `changed` names them."""
+
+    def changed(self, after: int | None) -> UserChanges:
+        """Whose record changed after a number; of nobody if it is None."""
 
     def has_left(self, user_id: str) -> bool:
         """Whether the user was erased."""

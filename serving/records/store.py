@@ -17,6 +17,7 @@ from serving.records.contracts import (
     Receipt,
     Stored,
     Upserted,
+    UserChanges,
     Verdict,
 )
 from serving.records.database import Records
@@ -110,9 +111,14 @@ class SqlUsers:
     def receipt_of(self, receipt_id: str) -> Receipt:
         return self.records.read(users.receipt_of, receipt_id)
 
+    def subject(self, user_id: str) -> str:
+        return pseudonym(self.records.secrets.subject, user_id)
+
+    def changed(self, after: int | None) -> UserChanges:
+        return self.records.read(users.changed, after)
+
     def has_left(self, user_id: str) -> bool:
-        subject = pseudonym(self.records.secrets.subject, user_id)
-        return self.records.read(users.is_erased, subject)
+        return self.records.read(users.is_erased, self.subject(user_id))
 
     def erased_subjects(self) -> frozenset[str]:
         return self.records.read(users.erased_subjects)

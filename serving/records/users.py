@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from serving.records import audit
-from serving.records.contracts import Receipt
+from serving.records.contracts import Receipt, UserChanges
 from serving.records.database import Transaction
 from serving.records.errors import BadRows, Conflict, NotFound
 from serving.records.items import validation_faults
 from serving.records.profiles import User
 from serving.records.secret_keys import pseudonym
+from serving.records.tables import audit as trail
 from serving.records.tables import blocks, do_not_train, erasure_receipts, users
+
+PUT, ERASE = "user.put", "user.erase"  # acts in the audit trail
 
 
 def put(unit: Transaction, row: Mapping[str, Any]) -> User:
@@ -32,7 +35,7 @@ def put(unit: Transaction, row: Mapping[str, Any]) -> User:
         raise Conflict("this user was erased; their data is no longer accepted")
     _write(unit, user)
     subject = pseudonym(unit.secrets.subject, user.user_id)
-    audit.append(unit, "user.put", subject, {"fields": sorted(user.model_fields_set)})
+    audit.append(unit, PUT, subject, {"fields": sorted(user.model_fields_set)})
     return user
 
 
@@ -70,7 +73,7 @@ def erase(unit: Transaction, user_id: str, stores: Mapping[str, int]) -> Receipt
     counts = {**stores, "records": gone}
     receipt = Receipt(secrets.token_hex(16), subject, unit.now_ms, counts, "pending")
     unit.connection.execute(insert(erasure_receipts).values(**vars(receipt)))
-    audit.append(unit, "user.erase", subject, {"receipt": receipt.receipt_id, "stores": counts})
+    audit.append(unit, ERASE, subject, {"receipt": receipt.receipt_id, "stores": counts})
     return receipt
 
 
@@ -104,6 +107,21 @@ def receipt_of(connection: Connection, receipt_id: str) -> Receipt:
 def erased_subjects(connection: Connection) -> frozenset[str]:
     """Keyed hashes of everyone who left: the do-not-train list."""
     return frozenset(connection.execute(select(do_not_train.c.subject_mac)).scalars())
+
+
+def changed(connection: Connection, after: int | None) -> UserChanges:
+    """Whose record changed after a number; every such act stands in the audit trail.
+
+    Args:
+        connection: to one snapshot, so that nothing is missed between two looks.
+        after: the newest act known already; None for all of them.
+    """
+    newest = connection.execute(select(func.max(trail.c.sequence))).scalar() or 0
+    if after is None or after == newest:
+        return UserChanges(newest, frozenset())
+    acts = trail.c.action.in_((PUT, ERASE)) & (trail.c.sequence > after)
+    subjects = connection.execute(select(trail.c.subject).where(acts)).scalars()
+    return UserChanges(newest, frozenset(subjects))
 
 
 def is_erased(connection: Connection, subject_mac: str) -> bool:

@@ -124,6 +124,9 @@ def test_without_records_an_unknown_person_gets_nothing_personal(served: Served)
 
 
 class _NoUsers:
+    def subject(self, user_id: str) -> str:
+        return user_id
+
     def get(self, user_id: str) -> None:
         from serving.records.errors import RecordsUnreachable
 

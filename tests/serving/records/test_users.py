@@ -103,3 +103,16 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
         secret_key(path, "ab")
     with pytest.raises(ValueError, match="not hexadecimal"):
         secret_key(path, "zz")
+
+
+def test_who_changed_is_told_by_keyed_hashes(records: Records) -> None:
+    stored = SqlUsers(records)
+    stored.put("me", {"user_id": "a"})
+    known = stored.changed(None)
+    assert (known.sequence, known.subjects) == (1, frozenset())
+    stored.put("me", {"user_id": "b"})
+    stored.erase("me", "a", {})
+    found = stored.changed(known.sequence)
+    assert found.subjects == {stored.subject("a"), stored.subject("b")}
+    assert found.sequence == 3
+    assert stored.changed(found.sequence).subjects == frozenset()
