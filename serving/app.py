@@ -20,9 +20,10 @@ from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.audit import heads_file, keep_heads
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
-from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
+from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
+from serving.feed.rules import FeedRules
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
 from serving.hot_swap import SwapLimits, connect

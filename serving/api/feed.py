@@ -13,8 +13,9 @@ from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
 from serving.api.schemas import FeedAnswer, FeedBody, HistoryEvent, RankAnswer, RankBody, Who
 from serving.api.services import ServedBundle, Services
-from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, Page, PageItem
+from serving.feed.contracts import Behaviour, FeedRequest, Page, PageItem
 from serving.feed.engine import FeedEngine
+from serving.feed.rules import FeedRules
 from serving.feed.terms import Standing
 from serving.live.publish import AUDIENCE, SPARE_ITEMS, Viewing, published, shortened
 from serving.live.state import StateUnreachableError, UserState, is_impression

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from serving.api.errors import ApiError, ErrorAnswer
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
-from serving.feed.contracts import FeedRules
+from serving.feed.rules import FeedRules
 
 
 class Alive(BaseModel):

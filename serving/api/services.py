@@ -9,8 +9,9 @@ from typing import Any
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
-from serving.feed.contracts import FeedRequest, FeedRules
+from serving.feed.contracts import FeedRequest
 from serving.feed.engine import FeedEngine
+from serving.feed.rules import FeedRules
 from serving.live.hidden_rows import HiddenRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState

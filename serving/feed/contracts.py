@@ -109,13 +109,14 @@ class FeedRequest:
         k: results wanted, >= 1.
         now_ms: the moment of scoring, ms since 1970.
         recent: what the user did, in any order.
-        seen: ids of items that were shown to the user.
+        seen: ids of items that were shown to the user, the newest last.
         excluded: ids that the caller does not want.
         standing: what is recorded of the user.
         hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
-        local_hour: in [0, 24) where the user is.
+        limited: [N] true where an item may be shown but not spread; None for nothing limited.
+        told_hour: in [0, 24), what the caller says of the time where the user is.
         explore: whether exposure can be reserved, so that new items may have their places.
         deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
     """
@@ -129,7 +130,8 @@ class FeedRequest:
     hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False
-    local_hour: float = 12.0
+    limited: Mask | None = None
+    told_hour: float | None = None
     explore: bool = True
     deadline_s: float = math.inf
 
@@ -139,7 +141,7 @@ class Reason:
     """Why an item stands where it stands: a stable code and its one value."""
 
     code: str
-    value: str | int
+    value: str | int | float
 
 
 @dataclass(frozen=True)

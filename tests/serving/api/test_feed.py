@@ -6,7 +6,7 @@ import numpy as np
 
 from embeddings.live_model import LiveModel
 from serving.api.schemas import FeedAnswer, RankAnswer
-from serving.feed.contracts import FeedRules
+from serving.feed.rules import FeedRules
 from serving.live.event_stream import Appended, LoggedEvent
 from serving.live.pages import CommittedPage, Impression, PageDraft
 from serving.live.state import StateUnreachableError, UserState
