@@ -1,7 +1,7 @@
 """Schema of ``configs/policies/*.yaml``: what follows from a score."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,12 +29,31 @@ class Thresholds(Section):
         return "block" if score >= self.block_from else "review"
 
 
+Status = Literal["visible", "limited", "pending", "hidden"]
+
+
+class Statuses(Section):
+    """What the viewers of an item get after its check, by what the check suggests.
+
+    Attributes:
+        uncertified: nothing was found, but no certificate covers the pass.
+    """
+
+    passed: Status
+    blocked: Status
+    review: Status
+    uncertified: Status
+
+
 class Policy(Section):
     """Thresholds, and what becomes of decisions that no certificate covers.
 
     Attributes:
         region: of requests that name none.
-        uncertified_pass: what a pass by score alone becomes; `uncertified_block` likewise.
+        uncertified_pass: what becomes of an item in which nothing was found.
+        uncertified_block: what becomes of a block by score alone.
+        audit_share: of the machine's decisions, drawn at random for people to answer.
+        statuses: of items of the catalogue.
         thresholds: by label, one for each that the model scores.
     """
 
@@ -43,14 +62,14 @@ class Policy(Section):
     region: str = Field(pattern=r"^[A-Z]{2}$")
     uncertified_pass: Action
     uncertified_block: Action
+    audit_share: float = Field(ge=0, le=1)
+    statuses: Statuses
     thresholds: dict[str, Thresholds]
 
-    def decision(self, label: str, score: float) -> Action:
-        """What a score leads to, as none is certified."""
-        zone = self.thresholds[label].zone(score)
-        return {"pass": self.uncertified_pass, "review": zone, "block": self.uncertified_block}[
-            zone
-        ]
+    @property
+    def name(self) -> str:
+        """Name and version, as verdicts and certificates give them."""
+        return f"{self.policy}@{self.version}"
 
 
 def load_policy(path: Path, labels: Labels, scored: tuple[str, ...]) -> Policy:

@@ -54,7 +54,7 @@ class MediaSection(Section):
 class CatalogueSection(Section):
     """How items enter the feed."""
 
-    publish: Literal["before_check", "after_check"] = "before_check"  # no check runs yet
+    publish: Literal["auto", "before_check", "after_check"] = "auto"  # auto: where a check runs
     poll_ms: int = Field(default=250, ge=10)  # how often a replica asks for changes
 
 

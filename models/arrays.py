@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Pixels = NDArray[np.uint8]  # [H, W, 3], red, green, blue
+Box = tuple[int, int, int, int]  # left, top, width, height, in pixels of a picture
 
 
 class VectorRows(Protocol):

@@ -33,7 +33,7 @@ from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, records_of
 from serving.moderation.desk import ModerationDesk
-from serving.moderators import load_moderator
+from serving.moderators import connect_checks, load_moderator, publish_of
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
@@ -102,7 +102,7 @@ def build(
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
         media_limit_bytes=serving.media.limit_bytes,
-        publish=serving.catalogue.publish,
+        publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
         moderation=None if moderator is None else ModerationDesk(moderator),
     )
@@ -127,6 +127,7 @@ def build(
             poll_s,
         )
     )
+    connect_checks(services, poll_s)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
 

@@ -1,14 +1,44 @@
 """Opening the moderator: configuration and published bundle in, moderator out."""
 
+from typing import Literal
+
 from configs.labels import load_labels
 from configs.load import ConfigError
 from configs.policy import load_policy
 from configs.schema import ServingConfig
 from embeddings.text_model import KIND, load_text_model
 from models.bundle import CURRENT, current
+from serving.api.services import Services
+from serving.api.takedowns import told
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import RuleError
 from serving.moderation.verdict import Moderator
+from serving.records.status import Publish
+from serving.settling import Settling
+
+
+def publish_of(
+    configured: Literal["auto", "before_check", "after_check"], moderator: Moderator | None
+) -> Publish:
+    """Whether new content waits for its check; unless told otherwise, where one runs."""
+    if configured != "auto":
+        return configured
+    return "before_check" if moderator is None else "after_check"
+
+
+def connect_checks(services: Services, poll_s: float) -> None:
+    """Let the process check what is new in the catalogue, if it has a moderator."""
+    if services.moderation is None:
+        return
+    settling = Settling(
+        services.stores.moderation.checks,
+        services.stores.catalogue,
+        services.moderation,
+        lambda: told(services),
+        services.metrics,
+        poll_s,
+    )
+    services.background += [settling.run, settling.measure]
 
 
 def load_moderator(serving: ServingConfig) -> Moderator | None:

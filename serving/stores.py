@@ -7,6 +7,7 @@ from configs.schema import RecordsSection
 from serving.records import schema
 from serving.records.contracts import Stores
 from serving.records.database import Records, open_records
+from serving.records.moderation_store import moderation_records
 from serving.records.secret_keys import load_secrets
 from serving.records.store import (
     SqlAuditTrail,
@@ -68,5 +69,6 @@ def stores_of(records: Records) -> Stores:
         SqlKeys(records),
         SqlBundles(records),
         SqlAuditTrail(records),
+        moderation_records(records),
         records.close,
     )

@@ -12,6 +12,7 @@ from serving.api.access import AccessControl
 from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
+from serving.api.checks import check_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.feed import feed_routes
@@ -90,5 +91,6 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
         *catalogue_routes(services),
         *user_routes(services),
         *moderation_routes(services),
+        *check_routes(services),
         *takedown_routes(services),
     ]

@@ -1,8 +1,8 @@
 """Routes of feed services: a page of the feed, and the ranking of given candidates."""
 
-import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,33 +25,50 @@ from serving.records.errors import RecordsError
 BUSY = ((503, "the queue is full or the deadline passed; Retry-After says when to ask again"),)
 
 
+@dataclass(frozen=True)
+class Asker:
+    """Who asks.
+
+    Attributes:
+        viewing: for whom and where the page is made.
+        standing: what is recorded of them.
+        impersonal: why the answer must not be personal; codes.
+    """
+
+    viewing: Viewing
+    standing: Standing
+    impersonal: tuple[str, ...]
+
+
 def feed_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return ``/v1/feed`` and ``/v1/rank``."""
 
     async def feed(body: FeedBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
         async with services.admission.place(request, started) as deadline_s:
-            viewing = viewing_of(services, body, request.scope[ID], body.k)
+            asker = await asker_of(services, body, request.scope[ID], body.k)
             bundle = services.bundle
             wanted = body.k + SPARE_ITEMS
-            asked = await asked_for(services, bundle, body, viewing, wanted, tuple(body.exclude))
+            asked = await asked_for(services, bundle, body, asker, wanted, tuple(body.exclude))
             rules = services.rules(body.context.surface)
             page = services.admission.compute(bundle.engine.feed, asked, rules, deadline_s)
             committing = time.perf_counter()
-            page = await published(services.state, services.mirror, page, viewing, asked.now_ms)
+            page = await published(
+                services.state, services.mirror, page, asker.viewing, asked.now_ms
+            )
             page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
         return answered(page, request, services, started)
 
     async def rank(body: RankBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
         async with services.admission.place(request, started) as deadline_s:
-            viewing = viewing_of(services, body, request.scope[ID], body.k)
+            asker = await asker_of(services, body, request.scope[ID], body.k)
             bundle = services.bundle
-            asked = await asked_for(services, bundle, body, viewing, body.k, ())
+            asked = await asked_for(services, bundle, body, asker, body.k, ())
             rules = services.rules(body.context.surface)
             ranking = partial(ranked_by, bundle.engine, body.candidates)
             page = services.admission.compute(ranking, asked, rules, deadline_s)
-            page = shortened(page, viewing)
+            page = shortened(page, asker.viewing)
         removed = [{"item_id": one.item_id, "reason": one.reason} for one in page.removed]
         return answered(page, request, services, started) | {"removed": removed}
 
@@ -71,45 +88,48 @@ def ranked_by(
     return engine.rank(asked, candidates, rules)
 
 
-def viewing_of(services: Services, body: Who, request_id: str, k: int) -> Viewing:
-    """For whom and where the page is made."""
-    return Viewing(
+async def asker_of(services: Services, body: Who, request_id: str, k: int) -> Asker:
+    """Who asks by the records, and for whom and where the page is made.
+
+    The recorded region decides what is visible, as it decides what is filtered.
+    """
+    standing, impersonal = await _standing_of(services, body)
+    viewing = Viewing(
         request_id=request_id,
         user_id=body.user_id or "",
-        region=(body.context.region or "").upper(),
+        region=standing.region or "",
         surface=body.context.surface or "",
         k=k,
         trusted=services.mirror.trusted(time.monotonic()),
     )
+    return Asker(viewing, standing, impersonal)
 
 
 async def asked_for(
     services: Services,
     bundle: ServedBundle,
     body: Who,
-    viewing: Viewing,
+    asker: Asker,
     k: int,
     excluded: tuple[str, ...],
 ) -> FeedRequest:
     """Join what the request says with what the state knows of its user and its items."""
     now_ms = services.clock_ms()
-    engine = bundle.engine
+    engine, region = bundle.engine, asker.viewing.region
     # Before the state is read: a mirror that learns more meanwhile does no harm.
-    hidden = services.hidden.mask(engine.model.vocabulary, engine.shelf, viewing.region, AUDIENCE)
-    (standing, impersonal), (state, degraded) = await asyncio.gather(
-        _standing_of(services, body), _known_of(services, body.user_id, now_ms)
-    )
+    hidden = services.hidden.mask(engine.model.vocabulary, engine.shelf, region, AUDIENCE)
+    state, degraded = await _known_of(services, body.user_id, now_ms)
     told = [_behaviour(event, now_ms) for event in body.history or ()]
     recent = (*(one for one in told if not is_impression(one)), *state.recent)
     return FeedRequest(
         k=k,
         now_ms=now_ms,
-        recent=() if impersonal else recent,
+        recent=() if asker.impersonal else recent,
         seen=(*(one.item_id for one in told if is_impression(one)), *state.seen),
         excluded=excluded,
         hidden=hidden,
-        standing=standing,
-        degraded=(*impersonal, *degraded),
+        standing=asker.standing,
+        degraded=(*asker.impersonal, *degraded),
         explain=body.explain,
     )
 

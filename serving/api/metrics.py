@@ -34,6 +34,26 @@ class Metrics:
             "tidegate_nan_scores", "Candidates to which the model gave no score.", registry=registry
         )
         self.events = Counter("tidegate_events", "Events kept.", ["type"], registry=registry)
+        self.checks = Counter(
+            "tidegate_checks",
+            "Items judged, by what was suggested.",
+            ["suggestion"],
+            registry=registry,
+        )
+        self.check_seconds = Histogram(
+            "tidegate_check_seconds",
+            "From an item's change to what its verdict did.",
+            buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+            registry=registry,
+        )
+        self.checks_waiting = Gauge(
+            "tidegate_checks_waiting", "Items that wait.", ["urgency"], registry=registry
+        )
+        self.checks_oldest = Gauge(
+            "tidegate_checks_oldest_seconds",
+            "How long the oldest new version has waited.",
+            registry=registry,
+        )
         self.bundle = Gauge(
             "tidegate_bundle", "1 for the bundle that serves.", ["version"], registry=registry
         )

@@ -22,7 +22,8 @@ from serving.api.perspective import LANGUAGES, analysed, language_of, unknown_at
 from serving.api.request_log import FACTS, ID
 from serving.api.services import Services
 from serving.moderation.desk import ModerationDesk
-from serving.moderation.verdict import Finding, LabelVerdict, Moderator, Verdict
+from serving.moderation.rendering import decision
+from serving.moderation.verdict import Moderator, Verdict
 
 CHARACTERS_LIMIT = 40_000  # of all texts of one request
 ERRORS = ((503, "no moderation bundle is published"),)
@@ -165,20 +166,6 @@ def refuse_unknown(body: PerspectiveBody) -> None:
         raise invalid(details)
 
 
-def decision(verdict: Verdict, moderator: Moderator) -> dict[str, Any]:
-    """The verdict in our own shape."""
-    findable = moderator.findable()
-    return {
-        "suggestion": verdict.suggestion,
-        "region": verdict.region,
-        "labels": [_label(one) for one in verdict.labels],
-        "evidence": [_evidence(finding) for finding in verdict.findings],
-        "unsupported": [name for name in moderator.labels.labels if name not in findable],
-        "versions": moderator.versions(),
-        "timings_ms": verdict.timings_ms,
-    }
-
-
 def result(verdict: Verdict, moderator: Moderator) -> dict[str, Any]:
     """The verdict in OpenAI's shape: every label is a category, 0 where nothing finds it."""
     found = {one.label: one for one in verdict.labels}
@@ -190,36 +177,4 @@ def result(verdict: Verdict, moderator: Moderator) -> dict[str, Any]:
         "category_scores": {name: found[name].score if name in found else 0.0 for name in names},
         "category_applied_input_types": {name: ["text"] if name in found else [] for name in names},
         "decision": decision(verdict, moderator),
-    }
-
-
-def _label(one: LabelVerdict) -> dict[str, Any]:
-    return {
-        "label": one.label,
-        "score": one.score,
-        "by_rule": one.by_rule,
-        "pass_below": one.thresholds and one.thresholds.pass_below,
-        "block_from": one.thresholds and one.thresholds.block_from,
-        "enforced": one.enforced,
-        "suggestion": one.suggestion,
-        "certificate": None,
-    }
-
-
-def _evidence(finding: Finding) -> dict[str, Any]:
-    evidence = finding.evidence
-    return {
-        "rule": evidence.rule,
-        "label": evidence.label,
-        "statute": evidence.statute,
-        "reason_code": evidence.reason_code,
-        "severity": evidence.severity,
-        "action": evidence.action,
-        "source": f"text:{finding.part}",
-        "span": evidence.span,
-        "raw": evidence.raw,
-        "canonical": evidence.canonical,
-        "channel": evidence.channel,
-        "exemption": evidence.exemption,
-        "shadow": evidence.shadow,
     }

@@ -119,7 +119,7 @@ class PerspectiveBody(Asked):
 class LabelAnswer(BaseModel):
     """One label: a calibrated probability, or 1 where a rule was broken (`by_rule`).
 
-    `certificate` is null: no bound on the error of automatic decisions has been certified.
+    `certificate` names the one that covers a block by score; null: none does.
     """
 
     label: str
@@ -129,7 +129,7 @@ class LabelAnswer(BaseModel):
     block_from: float | None
     enforced: bool
     suggestion: Action
-    certificate: None
+    certificate: str | None
 
 
 class EvidenceAnswer(BaseModel):
@@ -162,10 +162,15 @@ class VersionsAnswer(BaseModel):
 
 
 class VerdictAnswer(BaseModel):
-    """What to do and why; `unsupported` labels can be found by nothing that is published."""
+    """What to do and why; `unsupported` labels can be found by nothing that is published.
+
+    `uncertified`: nothing was found, but no certificate bounds how often that is wrong.
+    """
 
     suggestion: Action
     region: str
+    certificate: str | None
+    uncertified: bool
     labels: list[LabelAnswer]
     evidence: list[EvidenceAnswer]
     unsupported: list[str]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
-from serving.records import audit, visibility
+from serving.records import audit, checks, visibility
 from serving.records.contracts import Outcome, Price, Stored, Upserted
 from serving.records.database import Transaction, next_sequence
 from serving.records.errors import BadRows, Conflict, Fault, NotFound
@@ -35,7 +35,9 @@ def upsert(
         _write_items(unit, changed)
         _write_prices(unit, [plan for plan in changed if plan.new_price])
         status: Status = "pending" if publish == "after_check" else "visible"
-        _begin_versions(unit, [plan for plan in changed if plan.new_content], status)
+        new_content = [plan for plan in changed if plan.new_content]
+        _begin_versions(unit, new_content, status)
+        checks.enqueue(unit, {plan.item_id: plan.content_version for plan in new_content})
         versions = {plan.item_id: plan.content_version for plan in changed}
         audit.append(unit, "catalogue.upsert", f"{len(changed)} items", {"versions": versions})
     return [Upserted(plan.item_id, plan.outcome, plan.content_version) for plan in plans]
@@ -72,6 +74,7 @@ def remove(unit: Transaction, item_id: str) -> None:
         item_subject(item_id), EVERYONE, "hidden", decided=False, version=version
     )
     visibility.put_rows(unit, [row])
+    checks.remove(unit, [item_id])
     audit.append(unit, "catalogue.remove", item_subject(item_id), {})
 
 

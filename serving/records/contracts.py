@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from serving.records.access import ApiKey
 from serving.records.access import Scope as AccessScope
 from serving.records.items import Item
+from serving.records.moderation import ModerationRecords
 from serving.records.profiles import User
 from serving.records.status import EVERYONE, Publish, Scope, Status, StatusRow
 
@@ -21,7 +22,7 @@ class Stored:
 
     Attributes:
         item: what its owner described.
-        content_version: from 1; a change of text, media or price makes the next one.
+        content_version: from 1; a change of text, media, price or regions makes the next one.
         sequence: its place in the catalogue's change feed.
         deleted: a tombstone.
         statuses: its visibility rows.
@@ -285,4 +286,5 @@ class Stores:
     keys: Keys
     bundles: Bundles
     trail: AuditTrail
+    moderation: ModerationRecords
     close: Callable[[], None]

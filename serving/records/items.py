@@ -10,7 +10,8 @@ from serving.records.errors import BadRows, Fault
 
 MAX_ROWS = 1000
 MAX_AHEAD_MS = 366 * 86_400_000  # planned releases; later is taken for a unit mistake
-CONTENT_FIELDS = ("title", "text", "media", "price", "list_price", "currency")
+# What a check judges: words, pictures, prices, and under whose law they stand.
+CONTENT_FIELDS = ("title", "text", "tags", "media", "price", "list_price", "currency", "regions")
 
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")

@@ -190,3 +190,101 @@ do_not_train = Table(
     Column("subject_mac", String(64), primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
 )
+
+# The current version of each item before the machine's check: what is waiting is the work list.
+checks = Table(
+    "checks",
+    metadata,
+    Column("item_id", String(128), primary_key=True),
+    Column("content_version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("background", Boolean, nullable=False),
+    Column("queued_at_ms", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("fault", Text),
+    Column("suggestion", String(16)),
+    Column("verdict", JSON),
+    Column("checked_at_ms", BigInteger),
+    Index("ix_checks_state", "state", "background", "due_at_ms"),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("certificate_id", String(32), primary_key=True),
+    Column("side", String(8), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("region", String(8), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("risk", Float, nullable=False),
+    Column("delta", Float, nullable=False),
+    Column("sample", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("bound", Float, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+    Column("revoked_because", Text),
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("audit_id", String(32), primary_key=True),
+    Column("item_id", String(128), nullable=False),
+    Column("content_version", Integer, nullable=False),
+    Column("region", String(8), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("margin", Float, nullable=False),
+    Column("scores", JSON, nullable=False),
+    Column("drawn_at_ms", BigInteger, nullable=False),
+    Column("answered_at_ms", BigInteger),
+    Column("violations", JSON),
+    Index("ix_audits_drawn_at_ms", "drawn_at_ms"),
+)
+
+bank_entries = Table(
+    "bank_entries",
+    metadata,
+    Column("entry_id", String(32), primary_key=True),
+    Column("bank", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("fingerprint", JSON, nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("removed_at_ms", BigInteger),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("principal", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked", JSON, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("delivery", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_jobs_state", "state", "due_at_ms"),
+)
+
+job_rows = Table(
+    "job_rows",
+    metadata,
+    Column("job_id", ForeignKey("jobs.job_id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("content", JSON, nullable=False),
+    Column("result", JSON),
+)

@@ -30,6 +30,7 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("post", "/v1/rank"),
         ("post", "/v1/events"),
         ("post", "/v1/moderate"),
+        ("get", "/v1/moderate/items/{item_id}"),
         ("post", "/v1/moderations"),
         ("post", "/v1alpha1/comments:analyze"),
         ("put", "/v1/items"),

@@ -62,6 +62,16 @@ def test_a_region_hides_only_there(served: Served) -> None:
     assert ids(feed(served, k=1, context={"region": "US"})) == [top]
 
 
+def test_the_recorded_region_decides_what_is_visible(served: Served) -> None:
+    (top,) = ids(feed(served, k=1, user_id="other"))
+    served.client.request("PUT", "/v1/users/recorded", json={"region": "CN"}).raise_for_status()
+    served.services.mirror.replace(0, encoded(f"item:{top}", Scope(region="CN")))
+    served.services.mirror.sequence = 1
+    state_of(served).visibility.replace(1, {})
+    assert ids(feed(served, k=1, user_id="recorded", context={"region": "US"})) != [top]
+    assert ids(feed(served, k=1, user_id="stranger", context={"region": "US"})) == [top]
+
+
 def test_what_was_taken_down_meanwhile_is_replaced(served: Served) -> None:
     before = feed(served, user_id="other", k=5)
     gone = ids(before)[1]

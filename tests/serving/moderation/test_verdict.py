@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,13 @@ from configs.labels import Action, load_labels
 from configs.load import ConfigError
 from configs.policy import Policy, Thresholds, load_policy
 from models.arrays import Vectors
+from serving.moderation.certificates import (
+    EVERYTHING,
+    Certificate,
+    CertificateBook,
+    Judge,
+    Side,
+)
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.verdict import LabelVerdict, Moderator, Verdict, strongest, weaker
 
@@ -30,14 +38,17 @@ class FixedScores:
         return np.array([[0.1, self.hate, 0.99]] * len(texts), np.float32)
 
 
-def moderator(hate: float = 0.1, policy: Mapping[str, Action] | None = None) -> Moderator:
+def moderator(
+    hate: float = 0.1, policy: Mapping[str, Action] | None = None, *certificates: Certificate
+) -> Moderator:
     labels = load_labels()
     sure = Thresholds(pass_below=0.5, block_from=0.9)
     rules = RuleBook(POLICIES / "rules", labels)
     loaded = load_policy(POLICIES / "default.yaml", labels, ())
     thresholds = loaded.thresholds | {"self-harm": sure, "hate": sure}
-    changed = loaded.model_copy(update={"thresholds": thresholds, **(policy or {})})
-    return Moderator(labels, changed, rules, FixedScores(hate))
+    trusting = {"uncertified_pass": "pass"} | dict(policy or {})
+    changed = loaded.model_copy(update={"thresholds": thresholds, **trusting})
+    return Moderator(labels, changed, rules, FixedScores(hate), CertificateBook(certificates))
 
 
 def label(verdict: Verdict, name: str) -> LabelVerdict:
@@ -53,7 +64,47 @@ def test_scores_lead_to_zones_and_no_score_alone_blocks(score: float, suggestion
 
 def test_what_the_policy_says_of_uncertified_decisions_is_done() -> None:
     assert moderator(0.95, {"uncertified_block": "block"}).judge(["x"]).suggestion == "block"
-    assert moderator(0.1, {"uncertified_pass": "review"}).judge(["x"]).suggestion == "review"
+    verdict = moderator(0.1, {"uncertified_pass": "review"}).judge(["x"])
+    assert (verdict.suggestion, verdict.uncertified) == ("review", True)
+    assert {one.suggestion for one in verdict.labels} == {"pass"}
+    assert moderator(0.1).judge(["x"]).suggestion == "pass"
+
+
+def certificate(side: Side, label: str, threshold: float, **changed: Any) -> Certificate:
+    judge = Judge("fixed", "commerce@1", "CN")
+    made = Certificate("cert-1", side, label, judge, threshold, 0.01, 0.05, 299, 0, 0.01)
+    return replace(made, **changed)
+
+
+def test_a_certificate_lets_the_machine_block_from_its_threshold_on() -> None:
+    covered = certificate("block", "hate", 0.94)
+    verdict = moderator(0.95, None, covered).judge(["x"])
+    assert verdict.suggestion == "block"
+    assert label(verdict, "hate").certificate == "cert-1"
+    assert moderator(0.93, None, covered).judge(["x"]).suggestion == "review"
+    assert moderator(0.95, None, replace(covered, revoked_at_ms=1)).judge(["x"]).suggestion == (
+        "review"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"revoked_at_ms": 1},
+        {"judge": Judge("another", "commerce@1", "CN")},
+        {"judge": Judge("fixed", "commerce@2", "CN")},
+        {"judge": Judge("fixed", "commerce@1", "US")},
+        {"threshold": 0.2},
+        {"side": "block"},
+    ],
+)
+def test_a_pass_needs_a_certificate_that_speaks_about_it(changed: dict[str, Any]) -> None:
+    covered = certificate("pass", EVERYTHING, 0.5)
+    careful: dict[str, Action] = {"uncertified_pass": "review"}
+    verdict = moderator(0.1, careful, covered).judge(["x"])
+    assert verdict.margin == pytest.approx(0.2)
+    assert (verdict.suggestion, verdict.certificate) == ("pass", "cert-1")
+    assert moderator(0.1, careful, replace(covered, **changed)).judge(["x"]).uncertified
 
 
 def test_an_observed_label_is_scored_and_never_enforced() -> None:

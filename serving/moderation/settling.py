@@ -1,0 +1,81 @@
+"""From the verdicts on an item to what its viewers get."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from configs.policy import Policy
+from serving.moderation.rendering import decision
+from serving.moderation.verdict import Moderator, Verdict, strongest
+from serving.records.items import Item
+from serving.records.moderation import Settled
+from serving.records.status import EVERYONE, Scope, Status, strictest
+
+
+class Judges(Protocol):
+    """Judges the content of items; a ``desk.ModerationDesk`` in service."""
+
+    @property
+    def moderator(self) -> Moderator:
+        """By which it judges."""
+
+    async def judge(self, items: Sequence[Sequence[str]], region: str | None) -> list[Verdict]:
+        """One verdict for the text parts of each item, in order."""
+
+
+def texts_of(item: Item) -> dict[str, str]:
+    """The words of an item by where they stand."""
+    found = {"title": item.title, "text": item.text, "tags": " ".join(item.tags)}
+    return {source: text for source, text in found.items() if text}
+
+
+def status_of(verdict: Verdict, policy: Policy) -> Status:
+    """What the viewers of the verdict's region get."""
+    if verdict.uncertified and verdict.suggestion == "review":
+        return policy.statuses.uncertified
+    by_suggestion: dict[str, Status] = {
+        "pass": policy.statuses.passed,
+        "review": policy.statuses.review,
+        "block": policy.statuses.blocked,
+    }
+    return by_suggestion[verdict.suggestion]
+
+
+def outcomes(by_region: Mapping[str, Status]) -> list[tuple[Scope, Status]]:
+    """Rows of visibility: the strictest for everyone, then the regions that may see more."""
+    strict = strictest(*by_region.values())
+    milder = [(Scope(region), got) for region, got in by_region.items() if got != strict]
+    return [(EVERYONE, strict), *milder]
+
+
+async def judged(item: Item, content_version: int, desk: Judges) -> Settled:
+    """Judge one version of an item in every region where it is offered.
+
+    Raises:
+        TextError: a text holds a lone surrogate.
+    """
+    moderator = desk.moderator
+    texts = texts_of(item)
+    verdicts = {
+        region: (await desk.judge([list(texts.values())], region))[0]
+        for region in item.regions or (moderator.policy.region,)
+    }
+    statuses = {region: status_of(one, moderator.policy) for region, one in verdicts.items()}
+    return Settled(
+        item.item_id,
+        content_version,
+        strongest(one.suggestion for one in verdicts.values()),
+        outcomes(statuses),
+        _told(verdicts, moderator, list(texts)),
+    )
+
+
+def not_judged(item_id: str, content_version: int, fault: str, policy: Policy) -> Settled:
+    """What becomes of a version that the machine could not judge: a person must look."""
+    outcome = [(EVERYONE, policy.statuses.review)]
+    return Settled(item_id, content_version, "review", outcome, None, fault)
+
+
+def _told(
+    verdicts: Mapping[str, Verdict], moderator: Moderator, sources: Sequence[str]
+) -> dict[str, Any]:
+    return {region: decision(one, moderator, sources) for region, one in verdicts.items()}

@@ -1,0 +1,112 @@
+"""The checks of items at work: claims what waits, judges it, applies the verdict, begins again.
+
+The work list is in the records. A process that dies loses its claims after a while, and whoever
+lives takes them over; a verdict that comes too late is on a version that is no longer current, or
+says again what was said.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from models.canonical import TextError
+from serving.api.metrics import Metrics
+from serving.moderation.settling import Judges, judged, not_judged
+from serving.records.contracts import Catalogue
+from serving.records.errors import NotFound, RecordsError
+from serving.records.moderation import Checks, Claim, Settled
+
+log = logging.getLogger("tidegate.moderation")
+
+ACTOR = "moderation"
+AT_ONCE = 8
+LEASE_MS = 120_000  # of a claim; far longer than a verdict takes
+ATTEMPTS = 4
+FIRST_DELAY_MS = 2_000  # before the second attempt; doubled for each further one
+MEASURED_EVERY_S = 5.0
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Settling:
+    """What the checks of items need.
+
+    Attributes:
+        desk: judges. tell: lets the feeds know at once.
+        poll_s: pause between two looks at an empty list.
+    """
+
+    checks: Checks
+    catalogue: Catalogue
+    desk: Judges
+    tell: Callable[[], Awaitable[None]]
+    metrics: Metrics
+    poll_s: float
+
+    async def run(self) -> None:
+        """Settle what waits, until cancelled."""
+        while True:
+            try:
+                pause_s = 0.0 if await self.step() else self.poll_s
+            except RecordsError as error:
+                log.error("no items are checked: %s", error)
+                pause_s = 1.0
+            await asyncio.sleep(pause_s)
+
+    async def step(self) -> int:
+        """Settle some of what is due; how many.
+
+        Raises:
+            RecordsError: the records cannot be reached; what was claimed comes up again.
+        """
+        claims = await asyncio.to_thread(self.checks.claim, ACTOR, AT_ONCE, LEASE_MS)
+        for claim in claims:
+            await self._settle(claim)
+        if claims:
+            await self.tell()
+        return len(claims)
+
+    async def measure(self) -> None:
+        """Keep the gauges of the work list true, until cancelled."""
+        while True:
+            try:
+                backlog = await asyncio.to_thread(self.checks.backlog)
+                self.metrics.checks_waiting.labels("new").set(backlog.waiting)
+                self.metrics.checks_waiting.labels("background").set(backlog.background)
+                since_ms = backlog.oldest_ms or now_ms()
+                self.metrics.checks_oldest.set(max(0, now_ms() - since_ms) / 1000)
+            except RecordsError as error:
+                log.error("the work list of checks cannot be read: %s", error)
+            await asyncio.sleep(MEASURED_EVERY_S)
+
+    async def _settle(self, claim: Claim) -> None:
+        try:
+            stored = await asyncio.to_thread(self.catalogue.get, claim.item_id)
+            settled = await judged(stored.item, stored.content_version, self.desk)
+        except NotFound:
+            return  # deleted since; nothing waits for it
+        except TextError as error:
+            settled = self._unread(claim, str(error))
+        except RecordsError:
+            raise
+        except Exception as error:  # whatever a model raises must not end the checks of others
+            log.exception("item %s was not judged, attempt %d", claim.item_id, claim.attempts)
+            if claim.attempts < ATTEMPTS:
+                delay_ms = FIRST_DELAY_MS << (claim.attempts - 1)
+                fault = repr(error)
+                await asyncio.to_thread(self.checks.postpone, ACTOR, claim, fault, delay_ms)
+                return
+            settled = self._unread(claim, repr(error))
+        if await asyncio.to_thread(self.checks.settle, ACTOR, settled):
+            self.metrics.checks.labels(settled.suggestion).inc()
+            self.metrics.check_seconds.observe(max(0, now_ms() - claim.queued_at_ms) / 1000)
+
+    def _unread(self, claim: Claim, fault: str) -> Settled:
+        policy = self.desk.moderator.policy
+        return not_judged(claim.item_id, claim.content_version, fault, policy)
