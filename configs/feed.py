@@ -185,7 +185,7 @@ class CalendarEvent(Section):
     reason: str = Field(min_length=1)
     regions: frozenset[str] = frozenset()
     surfaces: frozenset[str] = frozenset()
-    changes: dict[str, dict[str, Any]] = {}
+    changes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     boosts: tuple[BoostSection, ...] = ()
 
     @field_validator("regions")

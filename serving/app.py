@@ -1,5 +1,6 @@
 """The composition root: settings and bundle in, ASGI app out."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +9,15 @@ import numpy as np
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from configs.load import ConfigError, load
-from configs.schema import FeedConfig, InternalSection, ServingConfig, StateSection
+from configs.load import PREFIX, ConfigError, load
+from configs.schema import InternalSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
 from serving.api.admission import Admission
 from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
-from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.api.services import ServedBundle, Services, wall_clock_ms
 from serving.audit import heads_file, keep_heads
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
@@ -26,6 +27,7 @@ from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.rules import FeedRules
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
+from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
@@ -37,6 +39,7 @@ from serving.moderators import connect_checks, load_moderator, publish_of
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -48,11 +51,12 @@ class Settings:
 
     Attributes:
         serving: ``configs/serving.yaml``, its paths absolute.
-        surfaces: the rules of each file of ``configs/feeds``, by its name.
+        rule_files: where the rules of the feed stand. rulebook: what they said at the start.
     """
 
     serving: ServingConfig
-    surfaces: Mapping[str, FeedRules]
+    rule_files: RuleFiles
+    rulebook: Rulebook
 
 
 def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -61,14 +65,12 @@ def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Set
     Raises:
         ConfigError: a file cannot be read, or a key is unknown or outside its limit.
     """
-    serving = load(config, ServingConfig, environ)
-    surfaces = {
-        path.stem: rules_of(load(path, FeedConfig, environ))
-        for path in sorted(serving.feeds.glob("*.yaml"))
-    }
-    if DEFAULT_SURFACE not in surfaces:
-        raise ConfigError(f"{serving.feeds}: {DEFAULT_SURFACE}.yaml is missing")
-    return Settings(_absolute(serving), surfaces)
+    serving = _absolute(load(config, ServingConfig, environ))
+    # Replicas read the files again, perhaps in another environment.
+    own = os.environ if environ is None else environ
+    overrides = {name: text for name, text in own.items() if name.startswith(PREFIX)}
+    files = RuleFiles(serving.feeds, serving.calendar, overrides)
+    return Settings(serving, files, files.read())
 
 
 def build(
@@ -90,14 +92,14 @@ def build(
     """
     serving = settings.serving
     stores = open_stores(serving.records)
-    rules = settings.surfaces[DEFAULT_SURFACE]
+    rules = settings.rulebook.rules(None, None, wall_clock_ms())
     moderator = load_moderator(serving)
     services = Services(
         bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
         state=state,
         stores=stores,
         profiles=Profiles(stores.users),
-        surfaces=settings.surfaces,
+        rulebook=settings.rulebook,
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
@@ -128,6 +130,7 @@ def build(
         )
     )
     connect_checks(services, poll_s)
+    follow_rule_files(services, settings)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
 
@@ -136,6 +139,23 @@ def internal_address(section: InternalSection, process: str) -> tuple[str, int]:
     """Address and port of one process's probes: process n has the n-th port from the first."""
     number = int(process) if process.isdecimal() else 0
     return section.address, section.port + number if section.port else 0
+
+
+def follow_rule_files(services: Services, settings: Settings) -> None:
+    """Let the process follow changes of the feed's rules."""
+    metrics = services.metrics
+
+    def take(book: Rulebook) -> None:
+        services.rulebook = book
+        metrics.rules.clear()
+        metrics.rules.labels(book.version).set(1)
+
+    take(settings.rulebook)
+    services.background.append(
+        lambda: follow_rules(
+            settings.rule_files, settings.rulebook.version, take, metrics.rules_refused.inc
+        )
+    )
 
 
 def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
@@ -210,7 +230,7 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
         signals=SignalBoard(items.shelf.facts),
     )
     answer = tuple(item.item_id for item in page.items)
-    return ServedBundle(items, engine, reference, question, answer)
+    return ServedBundle(items, engine, reference, question, rules, answer)
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
@@ -224,16 +244,6 @@ def golden_question(names: ItemNames) -> FeedRequest:
     rows = np.unique(np.linspace(0, len(names) - 1, QUESTION_EVENTS).astype(int))
     recent = tuple(Behaviour(names.item_id(row), "like", -row) for row in rows.tolist())
     return FeedRequest(k=QUESTION_K, now_ms=60_000, recent=recent)
-
-
-def rules_of(config: FeedConfig) -> FeedRules:
-    """Return the plain values of one surface."""
-    return FeedRules(
-        interest_candidates=config.sources.interest_candidates,
-        popular_candidates=config.sources.popular_candidates,
-        creator_window=config.spread.window,
-        creator_limit=config.spread.limit,
-    )
 
 
 def absolute_location(location: str) -> str:
@@ -263,6 +273,7 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "calendar": serving.calendar.resolve(),
             "policies": serving.policies.resolve(),
         }
     )

@@ -24,11 +24,10 @@ from serving.feed.rules import (
     ValueWeights,
     WindowRule,
 )
-from serving.feed.timetable import EVERYWHERE, Rulebook, Timetable
+from serving.feed.timetable import DEFAULT_SURFACE, EVERYWHERE, Rulebook, Timetable
 
 log = logging.getLogger("tidegate.rules")
 
-DEFAULT_SURFACE = "default"
 LOOK_S = 1.0
 
 
@@ -67,7 +66,9 @@ class RuleFiles:
         }
         if DEFAULT_SURFACE not in configs:
             raise ConfigError(f"{self.feeds}: {DEFAULT_SURFACE}.yaml is missing")
-        events = load(self.calendar, CalendarConfig, self.environ).events
+        events = self._events()
+        if unknown := {name for one in events for name in one.surfaces} - configs.keys():
+            raise ConfigError(f"{self.calendar}: no surface {sorted(unknown)} in {self.feeds}")
         surfaces = {
             name: timetable(
                 config, [one for one in events if name in (one.surfaces or {name})], self
@@ -75,6 +76,11 @@ class RuleFiles:
             for name, config in configs.items()
         }
         return Rulebook(version, surfaces, DEFAULT_SURFACE)
+
+    def _events(self) -> tuple[CalendarEvent, ...]:
+        if not self.calendar.exists():
+            return ()
+        return load(self.calendar, CalendarConfig, self.environ).events
 
 
 def timetable(config: FeedConfig, events: Sequence[CalendarEvent], files: RuleFiles) -> Timetable:

@@ -1,7 +1,7 @@
 """What the routes need; put together in ``serving.app``."""
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from serving.bundles.activation import Activator
 from serving.feed.contracts import FeedRequest
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
-from serving.live.hidden_rows import HiddenRows
+from serving.feed.timetable import Rulebook
+from serving.live.hidden_rows import MaskedRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
@@ -22,8 +23,6 @@ from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
-
-DEFAULT_SURFACE = "default"
 
 
 def wall_clock_ms() -> int:
@@ -39,6 +38,7 @@ class ServedBundle:
         items: of the bundle and the live catalogue. engine: answers from them.
         reference: answers from the bundle alone, always alike.
         question: asked by the readiness probe.
+        rules: by which it is answered, whatever holds later.
         answer: ids of the items that the reference gave to it when it was loaded.
     """
 
@@ -46,6 +46,7 @@ class ServedBundle:
     engine: FeedEngine
     reference: FeedEngine
     question: FeedRequest
+    rules: FeedRules
     answer: tuple[str, ...]
 
     def item(self, item_id: str) -> dict[str, Any] | None:
@@ -68,7 +69,7 @@ class Services:
         bundle: what serves; replaced as a whole, so a request reads it once.
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
-        surfaces: rules by surface; DEFAULT_SURFACE for every other.
+        rulebook: rules of every surface; replaced as a whole when their files change.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
         media: folder of uploaded files. media_limit_bytes: of one file.
@@ -89,7 +90,7 @@ class Services:
     bundle: ServedBundle
     state: OnlineState
     stores: Stores
-    surfaces: Mapping[str, FeedRules]
+    rulebook: Rulebook
     future_limit_ms: int
     past_limit_ms: int
     media: Path
@@ -108,8 +109,9 @@ class Services:
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
-        self.hidden = HiddenRows(self.mirror)
+        self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
+        self.limited = MaskedRows(self.mirror, self.mirror.limited)
 
-    def rules(self, surface: str | None) -> FeedRules:
-        """Return the rules of a surface."""
-        return self.surfaces.get(surface or DEFAULT_SURFACE) or self.surfaces[DEFAULT_SURFACE]
+    def rules(self, surface: str | None, region: str | None = None) -> FeedRules:
+        """Return the rules that hold now on a surface in a region."""
+        return self.rulebook.rules(surface, region, self.clock_ms())

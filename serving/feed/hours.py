@@ -1,6 +1,6 @@
 """The clock where a user is, and the hours in which minors see no commerce."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from serving.feed.rules import MinorRules
@@ -28,7 +28,7 @@ def local_hour(standing: Standing, told_hour: float | None, now_ms: int) -> floa
     return hour_of(datetime.fromtimestamp(now_ms / 1000, UTC)) if told_hour is None else told_hour
 
 
-def hour_of(moment: datetime) -> float:
+def hour_of(moment: datetime | time) -> float:
     """Hours since midnight of a clock that shows this."""
     return moment.hour + (moment.minute * 60 + moment.second) / HOUR_S
 

@@ -97,7 +97,10 @@ def gathered(
         parts.append(unscored(ask(), name))
     viewer, rules = question.viewer, question.rules
     needed = question.request.k + len(viewer.seen) + len(viewer.excluded)
-    popular = sourcing.shelf.popular_rows[: max(rules.popular_candidates, needed)]
+    wanted = rules.popular_candidates
+    if question.interests is None:  # it stands in for the nearest
+        wanted += rules.interest_candidates
+    popular = sourcing.shelf.popular_rows[: max(wanted, needed)]
     return merged([*parts, unscored(popular, "popular")]), late
 
 

@@ -52,7 +52,8 @@ def steering(
     """Join fatigue, boosts and burials."""
     factors = np.ones(len(rows), np.float32)
     causes: dict[int, str] = {}
-    if rules.fatigue.window and rules.asks("selector:fatigue"):
+    personal = len(viewer.history) > 0
+    if personal and rules.fatigue.window and rules.asks("selector:fatigue"):
         factors *= freshness(rows, rules.fatigue, viewer, facts)
         causes = dict.fromkeys(np.flatnonzero(factors < 1).tolist(), FATIGUE)
     for boost in rules.boosts:

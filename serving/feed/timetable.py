@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from serving.feed.rules import FeedRules
 
+DEFAULT_SURFACE = "default"
 EVERYWHERE = ""
 
 
