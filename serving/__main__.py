@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from configs.load import ConfigError
-from configs.schema import AccessSection, ArchiveSection, ServingConfig, StateSection
+from configs.schema import AccessSection, ServingConfig
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
 from serving.api.services import wall_clock_ms
@@ -29,6 +29,7 @@ from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
 from serving.live.supervisor import Fsync, StateServer, StateServerError
 from serving.moderators import load_moderator
+from serving.orphans import MARK, end_orphans, mark_of
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
 from serving.stores import migrate, open_stores
@@ -79,6 +80,8 @@ def launch(options: argparse.Namespace) -> None:
     check_bundle(settings)
     prepare_records(settings.serving, options.demo)
     http = settings.serving.http
+    if orphans := end_orphans():
+        log.warning("ended what a killed launcher left behind: processes %s", orphans)
     with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
         if options.host == "uvicorn":
             serve_with_uvicorn(ready, listener)
@@ -167,8 +170,8 @@ def running_state(settings: Settings) -> Iterator[Settings]:
             )
             section = section.model_copy(update=urls)
         open_state(section)  # refuses a wrong url here, where it can still be read
-        start_archiver(stack, section, settings.serving.archive)
         serving = settings.serving.model_copy(update={"state": section})
+        start_archiver(stack, serving)
         yield replace(settings, serving=serving)
 
 
@@ -181,10 +184,14 @@ def started_state(stack: ExitStack, folder: Path, port: int, fsync: Fsync = "alw
     return server.url
 
 
-def start_archiver(stack: ExitStack, state: StateSection, archive: ArchiveSection) -> None:
+def start_archiver(stack: ExitStack, serving: ServingConfig) -> None:
     """Start the archiver of every stream; it ends with the stack."""
-    urls = [url for url in dict.fromkeys((state.url, state.live_url)) if url is not None]
-    archiver = ArchiverProcess(urls, archive.location, archive.interval_s)
+    assert serving.state.url is not None  # noqa: S101 - given by the caller
+    states = {"state": serving.state.url}
+    if serving.state.live_url not in (None, serving.state.url):
+        states["live_state"] = serving.state.live_url
+    archive = serving.archive
+    archiver = ArchiverProcess(states, archive.location, archive.interval_s, serving.records)
     archiver.start()
     stack.callback(archiver.stop)
     log.info("archive in %s", archive.location)
@@ -215,7 +222,7 @@ def serve_with_ray(settings: Settings) -> None:
     for name in ("stats_port", "metrics_port"):
         with bound("0.0.0.0", getattr(section, name), f"ray.{name}"):  # noqa: S104 - as Ray does
             pass
-    os.environ.update(ray_environment(section))
+    os.environ.update(ray_environment(section) | {MARK: mark_of(os.getpid())})
     from serving import host_ray
 
     try:

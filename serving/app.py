@@ -19,6 +19,7 @@ from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import ServedBundle, Services, wall_clock_ms
 from serving.audit import heads_file, keep_heads
+from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
@@ -33,7 +34,7 @@ from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
-from serving.live_items import LiveItems, follow_catalogue, records_of
+from serving.live_items import LiveItems, follow_catalogue, shelved
 from serving.moderation.desk import ModerationDesk
 from serving.moderators import connect_checks, load_moderator, publish_of
 from serving.profiles import Profiles
@@ -114,6 +115,7 @@ def build(
     heads = heads_file(serving.records.secrets)
     services.background += [
         lambda: keep_heads(services.stores.trail, heads),
+        lambda: settle_receipts(stores.erasures, serving.bundles),
         services.profiles.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
@@ -235,7 +237,7 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
 
 def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
-    shelf = make_shelf(records_of(model), model.popularity)
+    shelf = make_shelf(shelved(model), model.popularity)
     return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
 
 

@@ -95,7 +95,11 @@ def written(model: TextClassifier, texts: list[str], folder: Path) -> float:
         ("probabilities",),
         folder / GRAPH,
         inputs[1:],
-        lengths={"features": "features", "frequencies": "features", "words": "words"},
+        dynamic={
+            "features": ("batch", "features_length"),
+            "frequencies": ("batch", "features_length"),
+            "words": ("batch", "words_length"),
+        },
     )
 
 

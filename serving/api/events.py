@@ -12,7 +12,13 @@ from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
 from serving.api.schemas import EventBody, EventsAnswer, EventsBody
 from serving.api.services import Services
-from serving.live.event_stream import Appended, ConflictingEventsError, LoggedEvent, logged_event
+from serving.live.event_stream import (
+    Appended,
+    BarredEventsError,
+    ConflictingEventsError,
+    LoggedEvent,
+    logged_event,
+)
 from serving.live.pages import Impression
 from serving.live.state import StateUnreachableError
 from serving.records.status import ANY
@@ -46,7 +52,7 @@ def event_routes(services: Services) -> list[JsonRoute[Any]]:
             events,
             status=202,
             errors=(
-                (409, "an event_id is known with another body; no event was kept"),
+                (409, "an id is known with another body, or a user was erased; no event was kept"),
                 (503, "the events cannot be kept now; send the same batch again"),
             ),
             lines="events",
@@ -71,35 +77,42 @@ def batch_faults(events: Sequence[EventBody], earliest_ms: int, latest_ms: int) 
     return faults
 
 
-def prepared(event: EventBody) -> LoggedEvent:
+def prepared(event: EventBody, subject: str) -> LoggedEvent:
     """An event as the stream keeps it: what was not said is left out."""
     said = {name: value for name, value in event.__dict__.items() if value is not None}
-    return logged_event(said | {"time": epoch_ms(event.time)}, ANY)
+    return logged_event(said | {"time": epoch_ms(event.time)}, ANY, subject)
 
 
 async def _appended(services: Services, events: Sequence[EventBody], now_ms: int) -> Appended:
+    subjects = [services.subject_of(event.user_id) for event in events]
+    logged = [prepared(one, subject) for one, subject in zip(events, subjects, strict=True)]
     impressions = [
-        Impression(event.user_id, event.item_id, event.request_id or "")
-        for event in events
+        Impression(event.user_id, event.item_id, event.request_id or "", subject)
+        for event, subject in zip(events, subjects, strict=True)
         if event.type == "impression"
     ]
     try:
-        return await services.state.append([prepared(one) for one in events], impressions, now_ms)
+        return await services.state.append(logged, impressions, now_ms)
     except StateUnreachableError as error:
         message = "the batch is not known to be kept whole; send the same events again"
         raise ApiError(503, "state_unreachable", message) from error
     except ConflictingEventsError as error:
-        raise _conflict(events, error.positions) from error
+        message = "this event_id is known with another body"
+        raise _refused(events, "event_id", error.positions, "conflicting_event", message) from error
+    except BarredEventsError as error:
+        message = "this user was erased"
+        raise _refused(events, "user_id", error.positions, "user_erased", message) from error
 
 
-def _conflict(events: Sequence[EventBody], positions: Sequence[int]) -> ApiError:
-    message = "this event_id is known with another body"
+def _refused(
+    events: Sequence[EventBody], field: str, positions: Sequence[int], code: str, message: str
+) -> ApiError:
     details = [
-        Detail(field=f"events.{n}.event_id", value=shown(events[n].event_id), message=message)
+        Detail(field=f"events.{n}.{field}", value=shown(getattr(events[n], field)), message=message)
         for n in positions
     ]
     told = f"{details[0].field}: {message} ({len(details)} of the batch; nothing was kept)"
-    return ApiError(409, "conflicting_event", told, details)
+    return ApiError(409, code, told, details)
 
 
 def _skewed(n: int, event: EventBody, message: str, limit_ms: int) -> Detail:

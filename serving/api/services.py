@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
+
+SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
 
 def wall_clock_ms() -> int:
@@ -85,6 +88,7 @@ class Services:
         mirror: this process's copy of visibility, kept by its lease while the app runs.
         link: the way of visibility to all replicas; None without a state server.
         hidden: rows of the bundle by what the mirror hides.
+        subject_of: user id -> keyed hash, by which those who left are known.
     """
 
     bundle: ServedBundle
@@ -111,6 +115,7 @@ class Services:
         """Derive what follows from the rest."""
         self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
         self.limited = MaskedRows(self.mirror, self.mirror.limited)
+        self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None, region: str | None = None) -> FeedRules:
         """Return the rules that hold now on a surface in a region."""

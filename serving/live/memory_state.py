@@ -6,9 +6,21 @@ from collections.abc import Sequence
 import orjson
 
 from serving.feed.contracts import Behaviour
-from serving.live.event_stream import Appended, ConflictingEventsError, LoggedEvent, StreamLimits
+from serving.live.event_stream import (
+    Appended,
+    BarredEventsError,
+    ConflictingEventsError,
+    LoggedEvent,
+    StreamLimits,
+)
 from serving.live.mirror import VisibilityMirror
-from serving.live.pages import CommittedPage, Impression, PageDraft, VisibilityUnknownError
+from serving.live.pages import (
+    BarredUserError,
+    CommittedPage,
+    Impression,
+    PageDraft,
+    VisibilityUnknownError,
+)
 from serving.live.state import RECENT_EVENTS, UserState
 from serving.records.status import servable
 
@@ -19,12 +31,14 @@ class MemoryState:
     Attributes:
         visibility: what pages are checked against.
         served: the drafts that were committed, with what was kept of them.
+        barred: keyed hashes of users who left.
     """
 
     def __init__(self) -> None:
         self.visibility = VisibilityMirror()
         self.visibility.replace(0, {})
         self.served: list[tuple[PageDraft, CommittedPage]] = []
+        self.barred: set[str] = set()
         self._limits = StreamLimits()
         self._known: dict[str, bytes] = {}
         self._recent: dict[str, deque[Behaviour]] = defaultdict(lambda: deque(maxlen=RECENT_EVENTS))
@@ -41,6 +55,8 @@ class MemoryState:
         self, events: Sequence[LoggedEvent], impressions: Sequence[Impression], now_ms: int
     ) -> Appended:
         """See `OnlineState.append`."""
+        if left := [n for n, event in enumerate(events) if event.subject in self.barred]:
+            raise BarredEventsError(left)
         known = [self._known.get(event.event_id) for event in events]
         pairs = list(enumerate(zip(events, known, strict=True)))
         if conflicts := [n for n, (event, body) in pairs if body not in (None, event.body)]:
@@ -59,6 +75,8 @@ class MemoryState:
         """See `OnlineState.commit`."""
         if self.visibility.sequence is None:
             raise VisibilityUnknownError("nothing is known of visibility")
+        if draft.subject in self.barred:
+            raise BarredUserError
         kept: list[int] = []
         hidden: list[int] = []
         for n, one in enumerate(draft.candidates):

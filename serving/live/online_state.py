@@ -30,6 +30,7 @@ class OnlineState(Protocol):
 
         Raises:
             ConflictingEventsError: a known id came with another body; nothing was kept.
+            BarredEventsError: a user was erased; nothing was kept.
             StateUnreachableError: the batch must be sent again.
         """
 
@@ -38,6 +39,7 @@ class OnlineState(Protocol):
 
         Raises:
             VisibilityUnknownError: the state was emptied and is not filled again.
+            BarredUserError: the user was erased; nothing was kept.
             StateUnreachableError: no answer; the caller falls back to its mirror.
         """
 

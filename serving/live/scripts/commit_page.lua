@@ -1,16 +1,20 @@
 -- The last step of a feed answer: drop what is no longer visible, reserve exposure, log what was
 -- served; all of it at one moment.
 -- KEYS  1 stream of events   2 hash of visibility rows   3 its sequence number
+--       4 set of the barred subjects
 -- ARGV  now_ms, request_id, user_id, region, audience, k, shown ms, shown limit, held ms, header,
+--       keyed hash of the user_id,
 --       then FIELDS per candidate, best first: item_id, creator_id, '1' to reserve, body
--- Returns  {'ok', sequence, {kept positions}, {hidden positions}, {spent positions}} | {'unknown'}
-local FIRST, FIELDS = 11, 4
+-- Returns  {'ok', sequence, {kept positions}, {hidden positions}, {spent positions}} | {'unknown'} |
+--          {'barred'}
+local FIRST, FIELDS = 12, 4
 local now, request, user, region, audience = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local k, shown_ms, shown_limit, held_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local STRICTNESS = {visible = 0, limited = 1, pending = 2, hidden = 3}
 
 local sequence = redis.call('GET', KEYS[3])
 if not sequence then return {'unknown'} end
+if redis.call('SISMEMBER', KEYS[4], ARGV[11]) == 1 then return {'barred'} end
 
 -- The same rules as serving.records.status.resolve, on [region, audience, decided, version, sequence, status].
 local function strictness(encoded)

@@ -43,6 +43,8 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("put", "/v1/users/{user_id}"),
         ("get", "/v1/users/{user_id}"),
         ("get", "/v1/users/{user_id}/export"),
+        ("delete", "/v1/users/{user_id}"),
+        ("get", "/v1/erasures/{receipt_id}"),
         ("get", "/v1/admin/bundles"),
         ("post", "/v1/admin/takedowns"),
         ("post", "/v1/admin/takedowns/restore"),

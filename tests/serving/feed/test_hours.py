@@ -1,6 +1,7 @@
 """Hours in which minors see no commerce."""
 
 from datetime import datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +15,7 @@ from serving.feed.shelf import make_shelf
 from serving.feed.terms import Standing
 from serving.profiles import standing_of
 from serving.records.profiles import User
+from tests.item_table import item_table
 from tests.serving.feed.fixed_model import HISTORY_LENGTH, RULES, ring_model
 from tests.serving.feed.test_engine import ids
 
@@ -96,14 +98,14 @@ def test_the_hour_of_the_ranker_is_recorded_else_told_else_of_utc() -> None:
 
 def test_neither_products_nor_content_that_carries_them_is_shown_in_closed_hours() -> None:
     model = ring_model(8)
-    items = [
+    items: list[dict[str, Any]] = [
         {"kind": "product"},
         {"kind": "video", "product_ids": ["p-1"]},
         {"kind": "live", "product_ids": []},
         {"kind": "video"},
         {},
     ]
-    shelf = make_shelf([items[n % 5] for n in range(8)], model.popularity)
+    shelf = make_shelf(item_table([items[n % 5] for n in range(8)]), model.popularity)
     engine = FeedEngine(model, shelf, HISTORY_LENGTH, DEFAULT_FILTERS + FACT_FILTERS)
     minor = Standing(age_known=True, time_zone="UTC")
     night, noon = at("UTC", 2026, 6, 1, 23, 0), at("UTC", 2026, 6, 1, 12, 0)

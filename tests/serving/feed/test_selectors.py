@@ -38,7 +38,7 @@ def exact_mmr(merits: Vectors, unit: Vectors, strength: float, k: int) -> list[i
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 2.0])
 def test_diversity_is_maximal_marginal_relevance(strength: float) -> None:
-    merits = np.sort(RNG.normal(size=60))[::-1]
+    merits = np.sort(RNG.normal(size=60)).astype(np.float32)[::-1]
     vectors = RNG.normal(size=(60, 8)).astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     found = selected(choice(merits.tolist(), unit, strength), 20).order.tolist()

@@ -20,13 +20,15 @@ from serving.feed.signals import SignalBoard
 from serving.feed.sources import Sourcing, gathered
 from serving.feed.stopwatch import REST_S, Lateness
 from serving.feed.terms import Standing
+from tests.item_table import item_table
 from tests.serving.feed.fixed_model import HISTORY_LENGTH, NOW_MS, ring_model
 from tests.serving.feed.test_engine import ids, liked
 from tests.serving.feed.test_value import FixedRanker
 
 MODEL = ring_model(24)
 SHELF = make_shelf(
-    [{"creator_id": f"c-{n % 6}", "published_at_ms": n} for n in range(24)], MODEL.popularity
+    item_table([{"creator_id": f"c-{n % 6}", "published_at_ms": n} for n in range(24)]),
+    MODEL.popularity,
 )
 RULES = FeedRules(
     interest_candidates=2,
@@ -66,11 +68,11 @@ def board_of(**trending: list[int]) -> SignalBoard:
 def test_every_source_gives_its_quota_and_an_item_keeps_the_first() -> None:
     request = FeedRequest(1, NOW_MS, (Behaviour("item-3", "follow", NOW_MS), *liked(10)))
     rules = replace(RULES, similar_candidates=5)
-    found = sources_of(request, board_of(_=[0, 1, 21]), rules)
+    found = sources_of(request, board_of(_=[0, 12, 21]), rules)
     assert found["followed"] == {21, 15}  # the newest of the creator of item-3
     assert len(found["interest"]) == 3  # a page, and both items that the user has seen
     assert len(found["similar"]) == 2  # of five, three are nearest anyway
-    assert found["trending"] == {0, 1}
+    assert found["trending"] == {0, 12}
     assert found["popular"] == {23, 22} - found["interest"]
     off = frozenset(f"source:{name}" for name in ("followed", "interest", "similar", "trending"))
     assert sources_of(request, board_of(_=[0]), replace(rules, killed=off)).keys() == {"popular"}
@@ -95,7 +97,7 @@ def test_trending_is_of_the_region_and_spares_what_is_limited() -> None:
 
 
 def test_counters_grow_with_the_items_and_stay_a_photograph() -> None:
-    shelf = make_shelf([{}] * 3, np.zeros(3, np.float32))
+    shelf = make_shelf(item_table([{}] * 3), np.zeros(3, np.float32))
     board = SignalBoard(shelf.facts)
     before = board.counters
     assert board.counters is before

@@ -14,12 +14,13 @@ from serving.feed.hydrate import hydrate
 from serving.feed.rules import Boost, FatigueRules, Pin, SmallCreatorRules
 from serving.feed.shelf import make_shelf
 from serving.feed.steering import freshness, merits
+from tests.item_table import item_table
 from tests.serving.feed.fixed_model import HISTORY_LENGTH, NOW_MS, RULES, ring_model
 from tests.serving.feed.test_engine import ids, liked
 
 MODEL = ring_model(24)
 ITEMS = [{"creator_id": f"c-{n}", "category": "tea/green" if n % 2 else "shoes"} for n in range(24)]
-SHELF = make_shelf(ITEMS, MODEL.popularity)
+SHELF = make_shelf(item_table(ITEMS), MODEL.popularity)
 ENGINE = FeedEngine(MODEL, SHELF, HISTORY_LENGTH)
 
 
@@ -100,7 +101,7 @@ def test_operators_can_switch_off_sources_and_selectors() -> None:
 
 def test_small_creators_are_those_of_the_tail_of_popularity_and_unknown_ones() -> None:
     shelf = make_shelf(
-        [{"creator_id": c} for c in ("big", "big", "mid", "low", None)],
+        item_table([{"creator_id": c} for c in ("big", "big", "mid", "low", None)]),
         np.array([50, 20, 20, 10, 9], np.float32),
     )
     assert shelf.small_creators(np.arange(5), 0.2).tolist() == [False, False, False, True, False]
