@@ -96,9 +96,9 @@ class MinorsSection(Section):
 class BudgetsSection(Section):
     """Milliseconds after which a stage is given up for its fallback."""
 
-    sources_ms: float = Field(default=10.0, gt=0)
-    ranker_ms: float = Field(default=20.0, gt=0)
-    selectors_ms: float = Field(default=10.0, gt=0)
+    sources_ms: float = Field(default=50.0, gt=0)
+    ranker_ms: float = Field(default=50.0, gt=0)
+    selectors_ms: float = Field(default=50.0, gt=0)
 
 
 class FeedConfig(Section):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from serving.feed.admission import AdmissionLimits
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
-from serving.feed.rules import FeedRules
+from serving.feed.rules import FeedRules, StageBudgets
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
@@ -219,6 +219,7 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     """
     model = load_feed_model(folder)
     reference = engine_of(model)
+    rules = replace(rules, budgets=StageBudgets())  # the answer must not depend on the load
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
     items = LiveItems(model)
@@ -238,7 +239,9 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
 def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
     shelf = make_shelf(shelved(model), model.popularity)
-    return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
+    length = model.manifest.dimensions["history_length"]
+    signals = SignalBoard(shelf.facts)
+    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=signals)
 
 
 def golden_question(names: ItemNames) -> FeedRequest:
