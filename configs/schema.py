@@ -130,6 +130,7 @@ class ServingConfig(Section):
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
     calendar: Path = Path("configs/calendar.yaml")
+    exposure: Path = Path("configs/exposure.yaml")
     policies: Path = Path("configs/policies")
 
 
