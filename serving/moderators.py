@@ -32,15 +32,17 @@ def publish_of(
     return "before_check" if moderator is None else "after_check"
 
 
-def connect_moderation(
-    services: Services, serving: ServingConfig, moderator: Moderator | None
-) -> None:
+def open_desk(moderator: Moderator | None) -> ModerationDesk | None:
+    """The desk of a moderator; its decoder starts with the first picture."""
+    return None if moderator is None else ModerationDesk(moderator, DecodingProcess())
+
+
+def connect_moderation(services: Services, serving: ServingConfig) -> None:
     """Let the process judge, what it is asked and what is new in the catalogue, if it can."""
-    if moderator is None:
+    if services.moderation is None:
         return
     section = serving.moderation
     limits = FetchLimits(frozenset(section.fetch_hosts), time_s=section.fetch_limit_s)
-    services.moderation = ModerationDesk(moderator, DecodingProcess())
     services.moderation_limit_bytes = section.body_limit_bytes
     services.fetcher = Fetcher(limits)
     settling = Settling(

@@ -3,7 +3,7 @@ import json
 import shutil
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,7 +105,7 @@ def moderating(
     shutil.copytree(bundles, folder / "bundles", symlinks=True)
     publish(moderation_bundle, folder / "bundles", "moderation")
     serving = settings.serving.model_copy(update={"bundles": folder / "bundles"})
-    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
+    app = build(replace(settings, serving=serving), MemoryState(), process="test")
     client = Client(app)
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()
