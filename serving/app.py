@@ -105,6 +105,7 @@ def build(
         lambda: keep_heads(services.stores.trail, heads_file(serving.records.secrets)),
         lambda: settle_receipts(stores.erasures, serving.bundles),
         services.profiles.follow,
+        services.controls.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
