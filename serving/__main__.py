@@ -27,7 +27,7 @@ from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
 from serving.live.supervisor import Fsync, StateServer, StateServerError
-from serving.moderators import load_moderator
+from serving.moderators import published_moderator
 from serving.orphans import MARK, end_orphans, mark_of
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
@@ -135,7 +135,7 @@ def check_bundle(settings: Settings) -> None:
     bundle = load_bundle(current(root, KIND), settings.surfaces[DEFAULT_SURFACE])
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
-    if moderator := load_moderator(settings.serving):
+    if moderator := published_moderator(settings.serving):
         log.info("moderation bundle %s", moderator.model.version)
 
 
