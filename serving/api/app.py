@@ -16,6 +16,7 @@ from serving.api.checks import check_routes
 from serving.api.erasures import erasure_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
+from serving.api.exposure import exposure_routes
 from serving.api.feed import feed_routes
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import moderation_routes
@@ -95,4 +96,5 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
         *moderation_routes(services),
         *check_routes(services),
         *takedown_routes(services),
+        *exposure_routes(services),
     ]

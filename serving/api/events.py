@@ -1,17 +1,20 @@
 """Routes of event senders."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request
 
+from models.features import ACTIONS, action_of
 from serving.api.errors import ApiError, Detail, invalid, shown
 from serving.api.feed import epoch_ms
 from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
 from serving.api.schemas import EventBody, EventsAnswer, EventsBody
 from serving.api.services import Services
+from serving.feed.exposure import REACTIONS
 from serving.live.event_stream import (
     Appended,
     BarredEventsError,
@@ -83,14 +86,36 @@ def prepared(event: EventBody, subject: str) -> LoggedEvent:
     return logged_event(said | {"time": epoch_ms(event.time)}, ANY, subject)
 
 
+def witnessed(
+    services: Services, events: Sequence[EventBody], subjects: Sequence[str]
+) -> list[Impression]:
+    """The impressions of a batch, and the reactions by which the ladder judges items."""
+    bundle = services.bundle.items
+    rows = bundle.model.vocabulary.rows(event.item_id for event in events)
+    durations = bundle.shelf.duration_ms
+    found = []
+    for event, row, subject in zip(events, rows.tolist(), subjects, strict=True):
+        duration_ms = float(durations[row]) if row >= 0 else math.nan
+        reaction = reaction_of(event.type, event.watch_ms, duration_ms)
+        if event.type == "impression" or reaction:
+            said = event.request_id or ""
+            found.append(Impression(event.user_id, event.item_id, said, subject, reaction))
+    return found
+
+
+def reaction_of(event_type: str, watch_ms: float | None, duration_ms: float) -> str:
+    """The reaction that an event tells of, one of ``REACTIONS``; empty for none."""
+    known_ms = None if math.isnan(duration_ms) else duration_ms
+    action = ACTIONS[action_of(event_type, watch_ms, known_ms)]
+    if action in ("long_view", "complete"):
+        return "completion"
+    return action if action in REACTIONS else ""
+
+
 async def _appended(services: Services, events: Sequence[EventBody], now_ms: int) -> Appended:
     subjects = [services.subject_of(event.user_id) for event in events]
     logged = [prepared(one, subject) for one, subject in zip(events, subjects, strict=True)]
-    impressions = [
-        Impression(event.user_id, event.item_id, event.request_id or "", subject)
-        for event, subject in zip(events, subjects, strict=True)
-        if event.type == "impression"
-    ]
+    impressions = witnessed(services, events, subjects)
     try:
         return await services.state.append(logged, impressions, now_ms)
     except StateUnreachableError as error:

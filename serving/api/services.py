@@ -10,8 +10,10 @@ from typing import Any
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
+from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
+from serving.live.exposure import ExposureLadder
 from serving.live.hidden_rows import HiddenRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
@@ -41,6 +43,7 @@ class ServedBundle:
         reference: answers from the bundle alone, always alike.
         question: asked by the readiness probe.
         answer: ids of the items that the reference gave to it when it was loaded.
+        exploration: the engine's view of the exploration ladder.
     """
 
     items: LiveItems
@@ -48,6 +51,7 @@ class ServedBundle:
     reference: FeedEngine
     question: FeedRequest
     answer: tuple[str, ...]
+    exploration: LadderExploration
 
     def item(self, item_id: str) -> dict[str, Any] | None:
         """Return what the bundle holds of an item, None if it has no such item."""
@@ -83,6 +87,7 @@ class Services:
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
+        ladder: the exploration ladder; None without a state server.
         link: the way of visibility to all replicas; None without a state server.
         hidden: rows of the bundle by what the mirror hides.
         subject_of: user id -> keyed hash, by which those who left are known.
@@ -107,6 +112,7 @@ class Services:
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
     link: VisibilityLink | None = None
+    ladder: ExposureLadder | None = None
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""

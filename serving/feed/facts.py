@@ -19,6 +19,8 @@ COLUMNS = np.dtype(
         ("category", "i4"),
         ("language", "i4"),
         ("regions", "i4"),
+        ("kind", "i4"),
+        ("shop_grade", "i4"),
         ("duration_ms", "f4"),  # NaN where not known
         ("published_at_ms", "i8"),
         ("expires_at_ms", "i8"),
@@ -61,6 +63,8 @@ class Facts:
         self.categories: Codes[str] = Codes()
         self.languages: Codes[str] = Codes()
         self.regions: Codes[frozenset[str]] = Codes()
+        self.kinds: Codes[str] = Codes()
+        self.shop_grades: Codes[str] = Codes()
         self._room = np.zeros(max(256, count), COLUMNS)
         self._count = count
         self.version = 0  # counts changes, so that what is derived knows when it is old
@@ -88,6 +92,8 @@ class Facts:
             self.categories.code(item.get("category") or None),
             self.languages.code(language_of(item.get("language"))),
             self.regions.code(frozenset(item.get("regions") or ()) or None),
+            self.kinds.code(item.get("kind")),
+            self.shop_grades.code(item.get("shop_grade")),
             _or_nan(item.get("duration_ms")),
             item.get("published_at_ms") or 0,
             _or_never(item.get("expires_at_ms")),
@@ -114,6 +120,8 @@ def facts_of(items: pa.Table) -> Facts:
         "category": _codes(items, "category", facts.categories, lambda name: name or None),
         "language": _codes(items, "language", facts.languages, language_of),
         "regions": _codes(items, "regions", facts.regions, _region_set),
+        "kind": _codes(items, "kind", facts.kinds, lambda name: name or None),
+        "shop_grade": _codes(items, "shop_grade", facts.shop_grades, lambda name: name or None),
         "duration_ms": _values(items, "duration_ms", pa.float32(), float("nan")),
         "published_at_ms": _values(items, "published_at_ms", pa.int64(), 0),
         "expires_at_ms": _values(items, "expires_at_ms", pa.int64(), NEVER_MS),

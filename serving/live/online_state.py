@@ -25,7 +25,7 @@ class OnlineState(Protocol):
 
         Args:
             events: 1 to ``BATCH_EVENTS``, with different ids.
-            impressions: those of the same batch.
+            impressions: those of the same batch, and the reactions that the ladder counts.
             now_ms: ms since 1970.
 
         Raises:

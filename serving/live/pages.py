@@ -26,15 +26,19 @@ class Candidate(NamedTuple):
 
 
 class Impression(NamedTuple):
-    """An item that a user saw, in the answer to `request_id` (empty if not known).
+    """An item that a user saw, or how they reacted to it.
 
-    `subject` is the keyed hash of the user id, by which those who left are known.
+    Attributes:
+        request_id: of the answer that showed it; empty if not known.
+        subject: keyed hash of the user id, by which those who left are known.
+        reaction: one of ``serving.feed.exposure.REACTIONS``; empty for having seen it.
     """
 
     user_id: str
     item_id: str
     request_id: str
     subject: str = ""
+    reaction: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class CommittedPage:
         sequence: of the newest visibility change that was looked at.
         kept: positions of the candidates that are served, in order.
         hidden: positions of those that were taken down meanwhile.
-        spent: positions of those without exposure budget.
+        spent: positions of those without exposure budget, or limited meanwhile.
     """
 
     sequence: int
@@ -87,9 +91,10 @@ class BarredUserError(Exception):
 class Pages:
     """Commits pages and keeps the seen memory and the exposure of items.
 
-    Keys: ``visibility…``, ``shown:<user>``, ``held:<item>``, ``exposure:<item>`` and the stream of
-    served pages. Nothing here is acknowledged to anyone, so its server need not sync each write:
-    it may be another one than that of `EventStream`, whose disk would delay every answer.
+    Keys: ``visibility…``, ``shown:<user>``, ``held:<item>``, ``exposure:<item>``,
+    ``evidence:<item>:<what>`` and the stream of served pages. Nothing here is acknowledged to
+    anyone, so its server need not sync each write: it may be another one than that of
+    `EventStream`, whose disk would delay every answer.
     """
 
     def __init__(self, client: Any, limits: StreamLimits) -> None:
@@ -115,10 +120,10 @@ class Pages:
         return CommittedPage(answer[1], *(tuple(positions) for positions in answer[2:]))
 
     async def note(self, impressions: Sequence[Impression], now_ms: int) -> None:
-        """Remember what was seen and confirm its exposure; doing it twice changes nothing more.
+        """Remember what was seen, confirm its exposure and count who reacted to it.
 
-        Called with every impression of a batch that is durable, known ones too: the call before
-        may have been cut off between the two.
+        Doing it twice changes nothing more. Called with all of a batch that is durable, known
+        events too: the call before may have been cut off between the two.
 
         Raises:
             StateUnreachableError: not done; the batch must be sent again.

@@ -44,10 +44,10 @@ end
 local rows = #subjects > 0 and redis.call('HMGET', KEYS[2], unpack(subjects)) or {}
 
 local function reserved(item)
-  local held, ladder = 'held:' .. item, redis.call('HMGET', 'exposure:' .. item, 'budget', 'confirmed')
+  local held, ladder = 'held:' .. item, redis.call('HMGET', 'exposure:' .. item, 'budget', 'confirmed', 'closed')
   redis.call('ZREMRANGEBYSCORE', held, '-inf', now)
   local spent = tonumber(ladder[2] or '0') + redis.call('ZCARD', held)
-  if not ladder[1] or spent >= tonumber(ladder[1]) then return false end
+  if not ladder[1] or ladder[3] == '1' or spent >= tonumber(ladder[1]) then return false end
   redis.call('ZADD', held, now + held_ms, request)
   redis.call('PEXPIRE', held, held_ms)
   return true
@@ -57,9 +57,10 @@ local kept, hidden, spent, bodies, shown = {}, {}, {}, {}, {}
 for n = 1, #subjects / 2 do
   if #kept == k then break end
   local i = FIRST + (n - 1) * FIELDS
-  if math.max(strictness(rows[2 * n - 1]), strictness(rows[2 * n])) > STRICTNESS.limited then
+  local found = math.max(strictness(rows[2 * n - 1]), strictness(rows[2 * n]))
+  if found > STRICTNESS.limited then
     hidden[#hidden + 1] = n - 1
-  elseif ARGV[i + 2] == '1' and not reserved(ARGV[i]) then
+  elseif ARGV[i + 2] == '1' and (found == STRICTNESS.limited or not reserved(ARGV[i])) then
     spent[#spent + 1] = n - 1
   else
     kept[#kept + 1] = n - 1

@@ -46,6 +46,8 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("delete", "/v1/users/{user_id}"),
         ("get", "/v1/erasures/{receipt_id}"),
         ("get", "/v1/admin/bundles"),
+        ("get", "/v1/exposure/{item_id}"),
+        ("get", "/v1/admin/exposure"),
         ("post", "/v1/admin/takedowns"),
         ("post", "/v1/admin/takedowns/restore"),
         ("post", "/v1/admin/bundles/{kind}/{version}/activate"),
