@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def served(
     publish(other_version(moderation_bundle, tmp_path / "made"), root, KIND)
     make_current(root, KIND, first)
     serving = settings.serving.model_copy(update={"bundles": root})
-    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
+    app = build(replace(settings, serving=serving), MemoryState(), process="test")
     services = app.state.services
     adopt_published(services.stores, root)
     seat = moderation_seat(
