@@ -1,5 +1,6 @@
 """Opening the moderator: configuration and published bundle in, moderator out."""
 
+from pathlib import Path
 from typing import Literal
 
 from configs.labels import load_labels
@@ -28,12 +29,13 @@ def publish_of(
 
 def connect_checks(services: Services, poll_s: float) -> None:
     """Let the process check what is new in the catalogue, if it has a moderator."""
-    if services.moderation is None:
+    first = services.moderation
+    if first is None:
         return
     settling = Settling(
         services.stores.moderation.checks,
         services.stores.catalogue,
-        services.moderation,
+        lambda: services.moderation or first,
         lambda: told(services),
         services.metrics,
         poll_s,
@@ -41,7 +43,7 @@ def connect_checks(services: Services, poll_s: float) -> None:
     services.background += [settling.run, settling.measure]
 
 
-def load_moderator(serving: ServingConfig) -> Moderator | None:
+def published_moderator(serving: ServingConfig) -> Moderator | None:
     """Return the moderator of the published bundle; None where none is published.
 
     Raises:
@@ -50,8 +52,18 @@ def load_moderator(serving: ServingConfig) -> Moderator | None:
     """
     if not (serving.bundles / KIND / CURRENT).exists():
         return None
+    return load_moderator(serving, current(serving.bundles, KIND))
+
+
+def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
+    """Return the moderator of one bundle, with the policy and the rules as they are now.
+
+    Raises:
+        BundleError: the bundle is damaged.
+        ConfigError: the policy or a rule pack is refused; names file and case.
+    """
     labels = load_labels()
-    model = load_text_model(current(serving.bundles, KIND))
+    model = load_text_model(folder)
     policy = load_policy(serving.policies / "default.yaml", labels, model.labels)
     try:
         book = RuleBook(serving.policies / "rules", labels)

@@ -38,13 +38,13 @@ class Settling:
     """What the checks of items need.
 
     Attributes:
-        desk: judges. tell: lets the feeds know at once.
+        desk: the one that judges now. tell: lets the feeds know at once.
         poll_s: pause between two looks at an empty list.
     """
 
     checks: Checks
     catalogue: Catalogue
-    desk: Judges
+    desk: Callable[[], Judges]
     tell: Callable[[], Awaitable[None]]
     metrics: Metrics
     poll_s: float
@@ -88,7 +88,7 @@ class Settling:
     async def _settle(self, claim: Claim) -> None:
         try:
             stored = await asyncio.to_thread(self.catalogue.get, claim.item_id)
-            settled = await judged(stored.item, stored.content_version, self.desk)
+            settled = await judged(stored.item, stored.content_version, self.desk())
         except NotFound:
             return  # deleted since; nothing waits for it
         except TextError as error:
@@ -108,5 +108,5 @@ class Settling:
             self.metrics.check_seconds.observe(max(0, now_ms() - claim.queued_at_ms) / 1000)
 
     def _unread(self, claim: Claim, fault: str) -> Settled:
-        policy = self.desk.moderator.policy
+        policy = self.desk().moderator.policy
         return not_judged(claim.item_id, claim.content_version, fault, policy)

@@ -33,30 +33,30 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return ``/v1/moderate``, ``/v1/moderations`` and ``/v1alpha1/comments:analyze``."""
 
     async def judged(
-        items: Sequence[Sequence[str]], region: str | None, request: Request
+        desk: ModerationDesk, items: Sequence[Sequence[str]], region: str | None, request: Request
     ) -> list[Verdict]:
         refuse_too_much(items)
-        verdicts = await desk_of(services).judge(items, region)
+        verdicts = await desk.judge(items, region)
         request.scope[FACTS].update(suggestions=[verdict.suggestion for verdict in verdicts])
         return verdicts
 
     async def moderate(body: ModerateBody, request: Request) -> dict[str, Any]:
-        [verdict] = await judged([texts_of(body.parts, "parts")], body.region, request)
-        moderator = desk_of(services).moderator
-        return {"request_id": request.scope[ID]} | decision(verdict, moderator)
+        desk = desk_of(services)
+        [verdict] = await judged(desk, [texts_of(body.parts, "parts")], body.region, request)
+        return {"request_id": request.scope[ID]} | decision(verdict, desk.moderator)
 
     async def moderations(body: ModerationsBody, request: Request) -> dict[str, Any]:
-        verdicts = await judged(items_of(body), None, request)
-        moderator = desk_of(services).moderator
+        desk = desk_of(services)
+        verdicts = await judged(desk, items_of(body), None, request)
         return {
             "id": f"modr-{request.scope[ID]}",
-            "model": moderator.model.version,
-            "results": [result(verdict, moderator) for verdict in verdicts],
+            "model": desk.version,
+            "results": [result(verdict, desk.moderator) for verdict in verdicts],
         }
 
     async def analyze(body: PerspectiveBody, request: Request) -> dict[str, Any]:
         refuse_unknown(body)
-        [verdict] = await judged([[body.comment.text]], None, request)
+        [verdict] = await judged(desk_of(services), [[body.comment.text]], None, request)
         return analysed(body, verdict)
 
     return [

@@ -10,9 +10,18 @@ from serving.moderation.verdict import Moderator, Verdict
 class ModerationDesk:
     """Judges one request after another beside the event loop."""
 
-    def __init__(self, moderator: Moderator) -> None:
+    def __init__(self, moderator: Moderator, executor: ThreadPoolExecutor | None = None) -> None:
         self.moderator = moderator
-        self._executor = ThreadPoolExecutor(1, "moderation")
+        self._executor = executor or ThreadPoolExecutor(1, "moderation")
+
+    @property
+    def version(self) -> str:
+        """Of the bundle by which it judges."""
+        return self.moderator.model.version
+
+    def judging_by(self, moderator: Moderator) -> "ModerationDesk":
+        """A desk in the same thread; whoever asked this one gets its answer from this one."""
+        return ModerationDesk(moderator, self._executor)
 
     async def judge(self, items: Sequence[Sequence[str]], region: str | None) -> list[Verdict]:
         """One verdict for the text parts of each item, in order."""
