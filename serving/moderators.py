@@ -1,5 +1,6 @@
 """Opening the moderator: configuration and published bundle in, moderator out."""
 
+from pathlib import Path
 from typing import Literal
 
 from configs.labels import load_labels
@@ -39,7 +40,8 @@ def open_desk(moderator: Moderator | None) -> ModerationDesk | None:
 
 def connect_moderation(services: Services, serving: ServingConfig) -> None:
     """Let the process judge, what it is asked and what is new in the catalogue, if it can."""
-    if services.moderation is None:
+    first = services.moderation
+    if first is None:
         return
     section = serving.moderation
     limits = FetchLimits(frozenset(section.fetch_hosts), time_s=section.fetch_limit_s)
@@ -48,7 +50,7 @@ def connect_moderation(services: Services, serving: ServingConfig) -> None:
     settling = Settling(
         services.stores.moderation.checks,
         services.stores.catalogue,
-        services.moderation,
+        lambda: services.moderation or first,
         services.media,
         lambda: told(services),
         services.metrics,
@@ -57,7 +59,7 @@ def connect_moderation(services: Services, serving: ServingConfig) -> None:
     services.background += [settling.run, settling.measure]
 
 
-def load_moderator(serving: ServingConfig) -> Moderator | None:
+def published_moderator(serving: ServingConfig) -> Moderator | None:
     """Return the moderator of the published bundle; None where none is published.
 
     Raises:
@@ -66,8 +68,17 @@ def load_moderator(serving: ServingConfig) -> Moderator | None:
     """
     if not (serving.bundles / KIND / CURRENT).exists():
         return None
+    return load_moderator(serving, current(serving.bundles, KIND))
+
+
+def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
+    """Return the moderator of one bundle, with the policy and the rules as they are now.
+
+    Raises:
+        BundleError: the bundle is damaged.
+        ConfigError: the policy or a rule pack is refused; names file and case.
+    """
     labels = load_labels()
-    folder = current(serving.bundles, KIND)
     model = load_text_model(folder)
     eyes = PackagedEyes(load_picture_model(open_bundle(folder, KIND)))
     policy = load_policy(serving.policies / "default.yaml", labels, (*model.labels, *eyes.labels))

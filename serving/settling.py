@@ -41,14 +41,14 @@ class Settling:
     """What the checks of items need.
 
     Attributes:
-        desk: judges. media: folder of uploaded files.
+        desk: the one that judges now. media: folder of uploaded files.
         tell: lets the feeds know at once.
         poll_s: pause between two looks at an empty list.
     """
 
     checks: Checks
     catalogue: Catalogue
-    desk: Judges
+    desk: Callable[[], Judges]
     media: Path
     tell: Callable[[], Awaitable[None]]
     metrics: Metrics
@@ -93,7 +93,8 @@ class Settling:
     async def _settle(self, claim: Claim) -> None:
         try:
             stored = await asyncio.to_thread(self.catalogue.get, claim.item_id)
-            settled = await judged(stored.item, stored.content_version, self.desk, self._file)
+            content_version, desk = stored.content_version, self.desk()
+            settled = await judged(stored.item, content_version, desk, self._file)
         except NotFound:
             return  # deleted since; nothing waits for it
         except (TextError, MediaError) as error:
@@ -116,5 +117,5 @@ class Settling:
         return await asyncio.to_thread(path_of(self.media, sha256).read_bytes)
 
     def _unread(self, claim: Claim, fault: str) -> Settled:
-        policy = self.desk.moderator.policy
+        policy = self.desk().moderator.policy
         return not_judged(claim.item_id, claim.content_version, fault, policy)

@@ -13,6 +13,7 @@ from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
 from serving.api.checks import check_routes
+from serving.api.controls import control_routes
 from serving.api.erasures import erasure_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
@@ -97,5 +98,6 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
         *moderation_routes(services),
         *check_routes(services),
         *takedown_routes(services),
+        *control_routes(services),
         *exposure_routes(services),
     ]

@@ -35,32 +35,33 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return ``/v1/moderate``, ``/v1/moderations`` and ``/v1alpha1/comments:analyze``."""
 
     async def judged(
-        items: Sequence[Content], region: str | None, request: Request
+        desk: ModerationDesk, items: Sequence[Content], region: str | None, request: Request
     ) -> list[Verdict]:
         refuse_too_much(items)
-        verdicts = await desk_of(services).judge(items, region)
+        verdicts = await desk.judge(items, region)
         request.scope[FACTS].update(suggestions=[verdict.suggestion for verdict in verdicts])
         return verdicts
 
     async def moderate(body: ModerateBody, request: Request) -> dict[str, Any]:
         desk = desk_of(services)
         content = await content_of(services, desk, body.parts, "parts")
-        [verdict] = await judged([content], body.region, request)
+        [verdict] = await judged(desk, [content], body.region, request)
         return {"request_id": request.scope[ID]} | decision(verdict, desk.moderator)
 
     async def moderations(body: ModerationsBody, request: Request) -> dict[str, Any]:
         desk = desk_of(services)
         items = await items_of(services, desk, body)
-        verdicts = await judged(items, None, request)
+        verdicts = await judged(desk, items, None, request)
         return {
             "id": f"modr-{request.scope[ID]}",
-            "model": desk.moderator.model.version,
+            "model": desk.version,
             "results": [result(verdict, desk.moderator) for verdict in verdicts],
         }
 
     async def analyze(body: PerspectiveBody, request: Request) -> dict[str, Any]:
         refuse_unknown(body)
-        [verdict] = await judged([Content((body.comment.text,))], None, request)
+        content = Content((body.comment.text,))
+        [verdict] = await judged(desk_of(services), [content], None, request)
         return analysed(body, verdict)
 
     ours = ("/v1/moderate", "Judge one piece of content, with evidence")

@@ -10,8 +10,10 @@ from typing import Any
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
+from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
+from serving.feed.controls import controlled
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook
@@ -124,10 +126,13 @@ class Services:
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
+        self.controls = ControlBook(self.stores.controls)
         self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
         self.limited = MaskedRows(self.mirror, self.mirror.limited)
         self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None, region: str | None = None) -> FeedRules:
         """Return the rules that hold now on a surface in a region."""
-        return self.rulebook.rules(surface, region, self.clock_ms())
+        now_ms = self.clock_ms()
+        rules = self.rulebook.rules(surface, region, now_ms)
+        return controlled(rules, self.controls.holding, surface, region, now_ms)

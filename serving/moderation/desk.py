@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 from serving.moderation.decoding import Picture
@@ -23,10 +24,27 @@ class Decoder(Protocol):
 class ModerationDesk:
     """Judges one request after another beside the event loop."""
 
-    def __init__(self, moderator: Moderator, decoder: Decoder) -> None:
+    def __init__(
+        self, moderator: Moderator, decoder: Decoder, executor: ThreadPoolExecutor | None = None
+    ) -> None:
         self.moderator = moderator
         self._decoder = decoder
-        self._executor = ThreadPoolExecutor(1, "moderation")
+        self._executor = executor or ThreadPoolExecutor(1, "moderation")
+
+    @property
+    def version(self) -> str:
+        """Of the bundle by which it judges."""
+        return self.moderator.model.version
+
+    def judging_by(self, moderator: Moderator) -> "ModerationDesk":
+        """A desk in the same thread; whoever asked this one gets its answer from this one.
+
+        Certificates and banks are records, not parts of a bundle: they stay.
+        """
+        kept = replace(
+            moderator, certificates=self.moderator.certificates, banks=self.moderator.banks
+        )
+        return ModerationDesk(kept, self._decoder, self._executor)
 
     async def picture(self, content: bytes) -> Picture:
         """Decode a picture in the process that may be killed.

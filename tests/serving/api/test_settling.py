@@ -24,7 +24,7 @@ def settling(served: Served) -> Settling:
 
     checks, catalogue = services.stores.moderation.checks, services.stores.catalogue
     desk, media = services.moderation, services.media
-    return Settling(checks, catalogue, desk, media, tell, services.metrics, 0.01)
+    return Settling(checks, catalogue, lambda: desk, media, tell, services.metrics, 0.01)
 
 
 def certify_passes(served: Served) -> None:
@@ -123,7 +123,7 @@ def test_what_cannot_be_judged_is_tried_again_and_then_shown_to_people(
     moderated: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     upload(moderated, "tea", title="I love tea")
-    work = replace(settling(moderated), desk=Broken(moderated))
+    work = replace(settling(moderated), desk=lambda: Broken(moderated))
     with caplog.at_level(logging.CRITICAL, "tidegate.moderation"):
         assert moderated.client.run(work.step()) == 1
         waiting = check(moderated, "tea")
