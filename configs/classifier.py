@@ -14,6 +14,7 @@ class ClassifierData(Section):
     held_contrast_rows: int = Field(ge=0)
     review_rows: int = Field(ge=0)
     headline_rows: int = Field(ge=0)
+    voted_rows: int = Field(ge=100)
     evaded_share: float = Field(ge=0, le=1)
     evaded_words: float = Field(ge=0, le=1)
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embeddings.index import ItemIndex, exact_search, load_index
+from embeddings.ranker_model import Ranker, has_ranker, load_ranker
 from embeddings.towers import (
     ITEM_TOWER,
     USER_TOWER,
@@ -51,6 +52,7 @@ class FeedModel:
         retrieval_vectors: [N, D]. history_table: [N, H].
         popularity: [N] prior, >= 0, higher is more popular.
         user_tower: ONNX session. item_tower: ONNX session.
+        ranker: of the same items, None where the bundle has none.
     """
 
     version: str
@@ -63,6 +65,7 @@ class FeedModel:
     popularity: Vectors
     user_tower: ort.InferenceSession
     item_tower: ort.InferenceSession
+    ranker: Ranker | None = None
 
     def interests(self, histories: HistoryBatch) -> Vectors:
         """Return the interest vectors [B, M, D] of B histories.
@@ -253,6 +256,7 @@ def assemble(bundle: Bundle) -> FeedModel:
     n, h, d, _, _ = feed_dimensions(bundle)
     items, vocabulary = _catalogue(folder / ITEMS, n)
     retrieval_vectors = load_array(bundle, RETRIEVAL_VECTORS, (n, d), "float32")
+    history_table = load_array(bundle, HISTORY_VECTORS, (n, h), "float32")
     return FeedModel(
         version=manifest.version,
         manifest=manifest,
@@ -260,11 +264,21 @@ def assemble(bundle: Bundle) -> FeedModel:
         items=items,
         index=_index(bundle, retrieval_vectors),
         retrieval_vectors=retrieval_vectors,
-        history_table=load_array(bundle, HISTORY_VECTORS, (n, h), "float32"),
+        history_table=history_table,
         popularity=load_array(bundle, POPULARITY, (n,), "float32"),
         user_tower=load_user_tower(bundle),
         item_tower=load_item_tower(bundle),
+        ranker=load_ranker(bundle, history_table, retrieval_vectors, published_ms(items))
+        if has_ranker(bundle)
+        else None,
     )
+
+
+def published_ms(items: pa.Table) -> Rows:
+    """[N] publication of the items in ms since 1970, 0 where not known."""
+    if "published_at" not in items.column_names:
+        return np.zeros(len(items), np.int64)
+    return np.asarray(items["published_at"].fill_null(0)).astype(np.int64)
 
 
 def _index(bundle: Bundle, vectors: Vectors) -> ItemIndex:

@@ -18,6 +18,7 @@ KIND: Literal["moderation"] = "moderation"
 GRAPH = "text_classifier.onnx"
 LABELS = "labels.json"
 GOLDEN = "golden.json"
+CONTENT_VALUES = ("strong_use", "weak_use", "no_use")
 TOLERANCE = 1e-3  # float32 sums differ between processors
 WINDOW_STEP = 500  # characters; windows share the rest, so that no sentence is only ever cut
 _WINDOWS_AT_ONCE = 64
@@ -47,9 +48,21 @@ class TextModel:
         worst = np.zeros((len(texts), len(self.labels)), np.float32)
         for first in range(0, len(pieces), _WINDOWS_AT_ONCE):
             batch = pieces[first : first + _WINDOWS_AT_ONCE]
-            found = run(self.session, self.encoder, [window for _, window in batch])
+            found, _ = run(self.session, self.encoder, [window for _, window in batch])
             np.maximum.at(worst, [row for row, _ in batch], found)
         return worst
+
+    def content_values(self, texts: Sequence[str]) -> Vectors:
+        """[B, 3] probabilities of CONTENT_VALUES, by the beginnings of B texts.
+
+        Raises:
+            TextError: as `scores`.
+        """
+        parts = [
+            run(self.session, self.encoder, texts[first : first + _WINDOWS_AT_ONCE])[1]
+            for first in range(0, len(texts), _WINDOWS_AT_ONCE)
+        ]
+        return np.concatenate([np.zeros((0, len(CONTENT_VALUES)), np.float32), *parts])
 
 
 def windows(text: str) -> list[str]:
@@ -58,16 +71,18 @@ def windows(text: str) -> list[str]:
     return [text[start : start + WINDOW_CHARACTERS] for start in starts]
 
 
-def run(session: ort.InferenceSession, encoder: TextEncoder, texts: Sequence[str]) -> Vectors:
-    """[B, K] probabilities of B texts, each read up to WINDOW_CHARACTERS."""
+def run(
+    session: ort.InferenceSession, encoder: TextEncoder, texts: Sequence[str]
+) -> tuple[Vectors, Vectors]:
+    """Probabilities [B, K] and content values [B, 3] of B texts, each up to WINDOW_CHARACTERS."""
     arrays = text_arrays(texts)
     given = {
         "features": arrays.features,
         "frequencies": arrays.frequencies,
         "encodings": encoder.encode(arrays.plain),
     }
-    [probabilities] = session.run(["probabilities"], given)
-    return np.asarray(probabilities, np.float32)
+    probabilities, values = session.run(["probabilities", "content_values"], given)
+    return np.asarray(probabilities, np.float32), np.asarray(values, np.float32)
 
 
 def load_text_model(folder: Path) -> TextModel:
@@ -110,7 +125,9 @@ def assemble(bundle: Bundle) -> TextModel:
         "frequencies": Tensor("tensor(float)", (None, None)),
         "encodings": Tensor("tensor(float)", (None, encoder.facts.width)),
     }
-    check_signature(path, session, given, {"probabilities": answer})
+    values = Tensor("tensor(float)", (None, len(CONTENT_VALUES)))
+    answers = {"probabilities": answer, "content_values": values}
+    check_signature(path, session, given, answers)
     return TextModel(bundle.manifest.version, labels, session, encoder)
 
 

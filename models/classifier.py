@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from models.text_features import FEATURE_BUCKETS
 
+CONTENT_VALUES = 3  # strong, weak, no use
 EVIDENCE = 5  # wide, encoded, both where a text is stated plainly, and whether it is
 
 
@@ -34,6 +35,7 @@ class TextClassifier(nn.Module):
             nn.Dropout(0.4),
             nn.Linear(hidden, labels + 1),
         )
+        self.value = nn.Linear(width, CONTENT_VALUES)
         self.rarity: Tensor
         self.centre: Tensor
         self.spread: Tensor
@@ -54,8 +56,12 @@ class TextClassifier(nn.Module):
 
     def encoded_logits(self, encodings: Tensor) -> Tensor:
         """[B, K + 1] logits of encodings [B, D]; the last is the gate's."""
-        logits: Tensor = self.encoded((encodings - self.centre) / self.spread)
+        logits: Tensor = self.encoded(self._normal(encodings))
         return logits
+
+    def content_values(self, encodings: Tensor) -> Tensor:
+        """[B, CONTENT_VALUES] probabilities of encodings [B, D]."""
+        return torch.softmax(self.value(self._normal(encodings)), 1)
 
     def evidence(self, features: Tensor, frequencies: Tensor, encodings: Tensor) -> Tensor:
         """[B, EVIDENCE, K] of features, frequencies [B, F] and encodings [B, D]."""
@@ -69,9 +75,19 @@ class TextClassifier(nn.Module):
         """[B, K] calibrated probabilities of evidence [B, EVIDENCE, K]."""
         return torch.sigmoid((evidence * self.scale).sum(1) + self.shift)
 
-    def forward(self, features: Tensor, frequencies: Tensor, encodings: Tensor) -> Tensor:
-        """[B, K] calibrated probabilities of features, frequencies [B, F] and encodings [B, D]."""
-        return self.probabilities(self.evidence(features, frequencies, encodings))
+    def forward(
+        self, features: Tensor, frequencies: Tensor, encodings: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Calibrated probabilities [B, K] and content values [B, CONTENT_VALUES].
+
+        Args:
+            features: [B, F]. frequencies: [B, F]. encodings: [B, D].
+        """
+        evidence = self.evidence(features, frequencies, encodings)
+        return self.probabilities(evidence), self.content_values(encodings)
+
+    def _normal(self, encodings: Tensor) -> Tensor:
+        return (encodings - self.centre) / self.spread
 
 
 def masked_bce(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:

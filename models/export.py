@@ -24,7 +24,7 @@ def export(
     outputs: Sequence[str],
     path: Path,
     checks: Sequence[Mapping[str, Tensor]],
-    lengths: Mapping[str, str] | None = None,
+    dynamic: Mapping[str, Sequence[str]] | None = None,
 ) -> float:
     """Write `module` to ONNX with a dynamic first dimension and compare both.
 
@@ -34,7 +34,8 @@ def export(
         outputs: names of what it returns.
         path: of the ONNX file.
         checks: further inputs, of other batch sizes, to compare on.
-        lengths: inputs whose second dimension is dynamic too, and its name.
+        dynamic: names of the leading dynamic dimensions of inputs that have others than
+            ``("batch",)``; none for an input of fixed shape.
 
     Returns:
         The largest difference seen, relative to the largest output.
@@ -42,9 +43,8 @@ def export(
     Raises:
         ParityError: it exceeds ``PARITY``.
     """
-    batch = torch.export.Dim("batch")
-    named = lengths or {}
-    seconds = {name: torch.export.Dim(f"{name}_length") for name in named.values()}
+    leading = {name: (dynamic or {}).get(name, ("batch",)) for name in inputs}
+    named = {name: torch.export.Dim(name) for names in leading.values() for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of its own internals while it traces
         program = torch.onnx.export(
@@ -55,7 +55,7 @@ def export(
             opset_version=OPSET,
             dynamo=True,
             dynamic_shapes=tuple(
-                {0: batch} | ({1: seconds[named[name]]} if name in named else {}) for name in inputs
+                {place: named[dim] for place, dim in enumerate(leading[name])} for name in inputs
             ),
             verbose=False,
         )

@@ -1,13 +1,47 @@
-"""What the ranker knows of one request and of every item at the moment of scoring."""
+"""What the ranker knows of a request and of its candidates: one implementation for both sides.
 
+NumPy only. Everything is as of the moment of scoring: histories end before it and counters hold
+what had happened by then. Letters beside the usual ones: K candidates, R events read of a history.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Vectors
-from models.features import History
+from models.arrays import Rows, VectorRows, Vectors
+from models.features import ACTION_CODES, ACTIONS, History, batch_histories, stable_hash
 from models.tasks import TASKS
+
+TASK_ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "long_view": ("long_view", "complete"),
+    "click": ("play", "long_view", "complete"),
+    "like": ("like",),
+    "comment": ("comment",),
+    "share": ("share",),
+    "follow": ("follow",),
+    "click_product": ("click_product", "add_cart", "purchase"),
+    "purchase": ("purchase",),
+    "negative": ("skip", "not_interested", "report"),
+}
+LOVED = ("like", "comment", "share", "follow", "add_cart", "purchase")
+LIKED = ("long_view", "complete", "click_product", "rating", *LOVED)
+SIGNALS = ("met", "liked", "played", "loved")  # what is counted of a history's items
+KEYS = ("creator", "category", "length", "kind")  # what two items may have in common
+KINDS = ("video", "live", "product", "image")
+LENGTHS = 18  # half-octaves from one second up; the last is open
+READ_ITEMS = 100  # newest distinct items of a history that affinities look at
+RECENCY = 0.93  # weight of an item against the next newer one
+NEWEST = 5  # items of a group that a mean cosine is taken over
+SESSION_S = 1_800.0
+NEVER_LOG_MINUTES = 12.0  # stands for the idle time of a user who has done nothing
+TINY = 1e-9
+POPULARITY_COORDINATES = 2  # at the end of retrieval vectors
+KERNEL = 6.0  # inverse width of the kernel over cosines
+SHARE_STRENGTH = 3.0  # items that the user's own share counts for in a share
+RATE_STRENGTH = 5.0  # reactions that the overall rate counts for in an item's rate
 
 
 @dataclass(frozen=True)
@@ -58,3 +92,292 @@ class RankingContext:
     local_hour: float
     region: str | None
     counters: ItemCounters
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The newest R distinct items of B histories, newest first; zeros where padded.
+
+    Attributes:
+        rows: [B, R], -1 where padded. age_s: [B, R] up to the moment of scoring.
+        watch_ratio: [B, R]. signals: [B, R, len(SIGNALS)] 0 or 1. recency: [B, R] weights.
+        keys: [B, R, len(KEYS)]. vectors: [B, R, H] of unit length.
+    """
+
+    rows: Rows
+    age_s: Vectors
+    watch_ratio: Vectors
+    signals: Vectors
+    recency: Vectors
+    keys: Rows
+    vectors: Vectors
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What is usual: the overall rate of each task, and how often an item had been shown.
+
+    Attributes:
+        overall: [len(TASKS)], 0 for tasks that the data lack.
+        impressions: mean of the items that were shown.
+    """
+
+    overall: Vectors
+    impressions: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counters gathered for K candidates.
+
+    Attributes:
+        impressions: [K]. reactions: [K, len(TASKS)]. age_h: [K] since publication, NaN unknown.
+        creator_impressions: [K]. creator_reactions: [K, len(TASKS)]; of all the creator's items.
+    """
+
+    impressions: Vectors
+    reactions: Vectors
+    age_h: Vectors
+    creator_impressions: Vectors
+    creator_reactions: Vectors
+
+
+def action_mask(names: Sequence[str]) -> NDArray[np.float32]:
+    """[len(ACTIONS)] 1 for the named actions."""
+    mask = np.zeros(len(ACTIONS), np.float32)
+    mask[[ACTION_CODES[name] for name in names]] = 1.0
+    return mask
+
+
+SIGNAL_OF_CODE = np.stack(
+    [action_mask(names) for names in (ACTIONS[1:], LIKED, ("play", *LIKED), LOVED)], 1
+)
+RECENCY_OF_RANK = (RECENCY ** np.arange(READ_ITEMS)).astype(np.float32)
+
+
+def item_keys(item: Mapping[str, Any]) -> list[int]:
+    """Hashed values of ``KEYS`` of one item record; 0 where not known, which matches nothing."""
+    values = (
+        item.get("creator_id"),
+        item.get("category"),
+        length_bucket(item.get("duration_ms")),
+        item.get("kind"),
+    )
+    return [0 if value is None else 1 + stable_hash(str(value)) % (1 << 52) for value in values]
+
+
+def length_bucket(duration_ms: float | None) -> int | None:
+    """Half-octave of a duration in [0, LENGTHS), None where not known."""
+    if duration_ms is None or not duration_ms > 0:
+        return None
+    return min(max(int(2 * np.log2(duration_ms / 1000)), 0), LENGTHS - 1)
+
+
+def item_traits(item: Mapping[str, Any]) -> Vectors:
+    """[T] what one item record says apart from its vectors: kind, length, price."""
+    traits = np.zeros(len(KINDS) + LENGTHS + 4, np.float32)
+    if item.get("kind") in KINDS:
+        traits[KINDS.index(item["kind"])] = 1.0
+    duration_ms, price = item.get("duration_ms"), item.get("price")
+    if (bucket := length_bucket(duration_ms)) is not None:
+        traits[len(KINDS) + bucket] = 1.0
+        traits[-4:-2] = np.log1p(float(duration_ms or 0) / 1000), 1.0
+    if price is not None:
+        traits[-2:] = np.log1p(max(float(price), 0.0)), 1.0
+    return traits
+
+
+def item_block(traits: Vectors, earlier: Vectors, retrieval: Vectors) -> Vectors:
+    """[N, I] all that the item part of the first layer reads.
+
+    Args:
+        traits: [N, T] of `item_traits`.
+        earlier: [N, len(TASKS) + 1] how each fared before the log that was learned from; zeros for
+            items that came later.
+        retrieval: [N, D].
+    """
+    return np.concatenate([traits, earlier, retrieval], 1, dtype=np.float32)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Vectors [..., H] of length 1; zeros stay zeros."""
+    return np.asarray(vectors / np.maximum(_length(vectors), TINY)[..., None], np.float32)
+
+
+def _length(vectors: Vectors) -> Vectors:
+    return np.asarray(np.sqrt(np.einsum("...h,...h->...", vectors, vectors)), np.float32)
+
+
+def read(histories: Sequence[History], keys: VectorRows, vectors: VectorRows) -> Reading:
+    """Look up the newest items of B histories.
+
+    Args:
+        histories: newest first, ages up to the moment of scoring.
+        keys: [N, len(KEYS)]. vectors: [N, H] history vectors.
+    """
+    batch = batch_histories(histories, READ_ITEMS)
+    present, rows = batch.mask, np.maximum(batch.rows, 0)
+    idle_s = np.array([h.age_s[0] if len(h) else 0.0 for h in histories], np.float32)
+    return Reading(
+        rows=batch.rows,
+        age_s=(batch.age_s + idle_s[:, None]) * present,
+        watch_ratio=batch.watch_ratio,
+        signals=SIGNAL_OF_CODE[batch.actions],
+        recency=RECENCY_OF_RANK * present,
+        keys=np.asarray(keys[rows]) * present[..., None],
+        vectors=unit(np.asarray(vectors[rows])) * present[..., None],
+    )
+
+
+def usual_shares(reading: Reading) -> Vectors:
+    """[B, 2, len(SIGNALS)] smoothed share of each signal among the items, plain and recent."""
+    recent = np.einsum("br,brs->bs", reading.recency, reading.signals)
+    total = np.stack([reading.signals.sum(1), recent], 1)
+    return np.asarray((total + 1.0) / (total[..., :1] + 3.0), np.float32)
+
+
+def user_features(reading: Reading, local_hour: Vectors, region: Rows, regions: int) -> Vectors:
+    """[B, U] what is the same for all candidates of a request.
+
+    Args:
+        reading: of the users' histories.
+        local_hour: [B] in [0, 24).
+        region: [B] index among the model's regions, -1 for another.
+        regions: how many the model knows.
+    """
+    met, liked = reading.signals[..., 0], reading.signals[..., 1]
+    known = (reading.watch_ratio >= 0) * met
+    session = (reading.age_s < SESSION_S) * met
+    count, watched, in_session = met.sum(1), known.sum(1), session.sum(1)
+    newest = [reading.signals[:, :n, 1:3].sum(1) / n for n in (1, 3, 10)]
+    angle = 2 * np.pi * local_hour / 24
+    rest = [
+        np.log1p(count),
+        np.where(count > 0, np.log1p(reading.age_s[:, 0] / 60), NEVER_LOG_MINUTES),
+        np.log1p(in_session),
+        ((session * liked).sum(1) + 1) / (in_session + 3),
+        (known * reading.watch_ratio).sum(1) / np.maximum(watched, 1),
+        watched / np.maximum(count, 1),
+        np.sin(angle),
+        np.cos(angle),
+    ]
+    shares = usual_shares(reading)[..., 1:].reshape(len(met), -1)
+    there = region[:, None] == np.arange(regions)
+    return np.concatenate([shares, *newest, np.stack(rest, 1), there], 1, dtype=np.float32)
+
+
+def affinity_features(reading: Reading, rows: Rows, keys: Rows, vectors: Vectors) -> Vectors:
+    """[B, K, A] how each user met what is like each of their candidates.
+
+    Args:
+        reading: of the users' histories.
+        rows: [B, K] of the candidates. keys: [B, K, len(KEYS)]. vectors: [B, K, H], unit length.
+    """
+    shares = usual_shares(reading)
+    recent = reading.signals * reading.recency[..., None]
+    weights = np.concatenate([reading.signals, recent], 2)
+    parts = []
+    for j in range(len(KEYS)):
+        own, theirs = keys[..., j], reading.keys[..., j]
+        same = (own[:, :, None] == theirs[:, None]) & (own[:, :, None] > 0)
+        parts += _key_affinity(same.astype(np.float32), reading, weights, shares)
+    parts += _similarities(vectors @ reading.vectors.swapaxes(1, 2), reading, weights, shares)
+    met_before = (rows[:, :, None] == reading.rows[:, None]).any(2)
+    return np.concatenate([*parts, met_before[..., None]], 2, dtype=np.float32)
+
+
+def _key_affinity(
+    match: Vectors, reading: Reading, weights: Vectors, shares: Vectors
+) -> list[Vectors]:
+    """How many items shared the key, how recent the newest is, how they fared against the usual."""
+    sums = match @ weights
+    newest = (match * reading.recency[:, None]).max(2)
+    counts = np.log1p(sums[..., [0, len(SIGNALS)]])
+    return [counts, newest[..., None], _shares(sums, shares)]
+
+
+def _shares(sums: Vectors, usual: Vectors) -> Vectors:
+    """[B, K, 2 * (S - 1)] smoothed share of each signal in what matched, less the usual one."""
+    halves = sums.reshape(*sums.shape[:2], 2, len(SIGNALS))
+    base = usual[:, None, :, 1:]
+    smoothed = (halves[..., 1:] + SHARE_STRENGTH * base) / (halves[..., :1] + SHARE_STRENGTH)
+    return np.asarray((smoothed - base).reshape(*sums.shape[:2], -1))
+
+
+def _similarities(
+    cosines: Vectors, reading: Reading, weights: Vectors, shares: Vectors
+) -> list[Vectors]:
+    """Cosines with what was liked and met, and how the most similar items fared."""
+    met, liked = reading.signals[..., 0] > 0, reading.signals[..., 1] > 0
+    groups = np.stack([liked, met & ~liked], 2)
+    newest = groups & (groups.cumsum(1) <= NEWEST)
+    mean = newest / np.maximum(newest.sum(1, keepdims=True), 1)
+    nearest = [
+        np.where(groups[:, None, :, g], cosines, -1.0).max(2, keepdims=True) for g in range(2)
+    ]
+    kernel = np.exp(KERNEL * (cosines - 1.0))
+    sums = kernel @ weights
+    return [
+        *nearest,
+        cosines @ mean.astype(np.float32),
+        cosines[..., :1],
+        np.log1p(sums[..., :1]),
+        _shares(sums, shares),
+    ]
+
+
+def interest_features(interests: Vectors, retrieval: Vectors) -> Vectors:
+    """[B, K, 3 + D] products of each candidate with the interest that suits it best.
+
+    The whole inner product, that of the popularity coordinates at the end, the cosine of the rest,
+    and the products coordinate by coordinate; zeros where there is no interest.
+
+    Args:
+        interests: [B, M, D]. retrieval: [B, K, D] of the candidates.
+    """
+    b, k, d = retrieval.shape
+    if not interests.shape[1]:
+        return np.zeros((b, k, 3 + d), np.float32)
+    best = interests[:, :1]
+    if interests.shape[1] > 1:
+        chosen = (retrieval @ interests.swapaxes(1, 2)).argmax(2)
+        best = np.take_along_axis(interests, chosen[..., None], 1)
+    products = retrieval * best
+    popular = products[..., -POPULARITY_COORDINATES:].sum(2)
+    taste = products[..., :-POPULARITY_COORDINATES].sum(2)
+    lengths = [_length(v[..., :-POPULARITY_COORDINATES]) for v in (best, retrieval)]
+    cosine = taste / np.maximum(lengths[0] * lengths[1], TINY)
+    told = np.stack([taste + popular, popular, cosine], 2)
+    return np.concatenate([told, products], 2, dtype=np.float32)
+
+
+def counter_features(counts: Counts, rates: Rates, tasks: Sequence[int]) -> Vectors:
+    """[K, C] how the candidates and their creators had fared, against what is usual.
+
+    Args:
+        counts: of the candidates.
+        rates: what is usual.
+        tasks: indices of the tasks that the data have.
+    """
+    overall = rates.overall[list(tasks)]
+    own = rate_logits(counts.reactions[:, tasks], counts.impressions, overall)
+    creator = rate_logits(counts.creator_reactions[:, tasks], counts.creator_impressions, overall)
+    age_known = np.isfinite(counts.age_h)
+    age_h = np.where(age_known, np.maximum(counts.age_h, 0.0), 0.0)
+    rest = [
+        np.log1p(counts.impressions),
+        np.log((counts.impressions + 1.0) / (rates.impressions + 1.0)),
+        np.log1p(counts.creator_impressions),
+        np.log1p(age_h),
+        age_known,
+    ]
+    return np.concatenate([own, creator, np.stack(rest, 1)], 1, dtype=np.float32)
+
+
+def rate_logits(hits: Vectors, shown: Vectors, overall: Vectors) -> Vectors:
+    """[K, T] log odds of the smoothed rates, less those of the overall rates [T]."""
+    strength = RATE_STRENGTH / overall
+    rate = (hits + RATE_STRENGTH) / (np.maximum(shown[:, None], hits) + strength)
+    rate = np.clip(rate, 1e-6, 1 - 1e-6)
+    logits: Vectors = np.log(rate / (1 - rate)) - np.log(overall / (1 - overall))
+    return logits

@@ -11,23 +11,26 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
 from configs.load import ConfigError
-from configs.schema import AccessSection, ArchiveSection, ServingConfig, StateSection
+from configs.schema import AccessSection, ServingConfig
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
-from serving.api.services import DEFAULT_SURFACE
+from serving.api.services import wall_clock_ms
 from serving.app import Settings, load_bundle, open_state, read_settings
 from serving.archive.process import ArchiverProcess
 from serving.commands import add_commands, demo_key, run_command
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
-from serving.live.supervisor import Fsync, StateServer, StateServerError
-from serving.moderators import load_moderator
+from serving.live.state_files import StateServerError
+from serving.live.supervisor import Fsync, StateServer
+from serving.moderators import published_moderator
+from serving.orphans import MARK, end_orphans, mark_of
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
 from serving.stores import migrate, open_stores
@@ -78,6 +81,8 @@ def launch(options: argparse.Namespace) -> None:
     check_bundle(settings)
     prepare_records(settings.serving, options.demo)
     http = settings.serving.http
+    if orphans := end_orphans():
+        log.warning("ended what a killed launcher left behind: processes %s", orphans)
     with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
         if options.host == "uvicorn":
             serve_with_uvicorn(ready, listener)
@@ -99,7 +104,7 @@ def with_options(settings: Settings, options: argparse.Namespace) -> Settings:
         serving = serving.model_copy(update={"bundles": options.bundles.resolve()})
     if options.demo:
         serving = serving.model_copy(update={"access": AccessSection(required=True)})
-    return Settings(serving, settings.surfaces)
+    return replace(settings, serving=serving)
 
 
 def check_access(serving: ServingConfig) -> None:
@@ -129,10 +134,10 @@ def check_bundle(settings: Settings) -> None:
             f"{root / KIND} holds no published bundle; `make demo` trains and publishes one, "
             "`python -m training.publish --bundle FOLDER` publishes one of your own"
         )
-    bundle = load_bundle(current(root, KIND), settings.surfaces[DEFAULT_SURFACE])
+    bundle = load_bundle(current(root, KIND), settings.rulebook.rules(None, None, wall_clock_ms()))
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
-    if moderator := load_moderator(settings.serving):
+    if moderator := published_moderator(settings.serving):
         log.info("moderation bundle %s", moderator.model.version)
 
 
@@ -166,9 +171,9 @@ def running_state(settings: Settings) -> Iterator[Settings]:
             )
             section = section.model_copy(update=urls)
         open_state(section)  # refuses a wrong url here, where it can still be read
-        start_archiver(stack, section, settings.serving.archive)
         serving = settings.serving.model_copy(update={"state": section})
-        yield Settings(serving, settings.surfaces)
+        start_archiver(stack, serving)
+        yield replace(settings, serving=serving)
 
 
 def started_state(stack: ExitStack, folder: Path, port: int, fsync: Fsync = "always") -> str:
@@ -180,10 +185,14 @@ def started_state(stack: ExitStack, folder: Path, port: int, fsync: Fsync = "alw
     return server.url
 
 
-def start_archiver(stack: ExitStack, state: StateSection, archive: ArchiveSection) -> None:
+def start_archiver(stack: ExitStack, serving: ServingConfig) -> None:
     """Start the archiver of every stream; it ends with the stack."""
-    urls = [url for url in dict.fromkeys((state.url, state.live_url)) if url is not None]
-    archiver = ArchiverProcess(urls, archive.location, archive.interval_s)
+    assert serving.state.url is not None  # noqa: S101 - given by the caller
+    states = {"state": serving.state.url}
+    if serving.state.live_url not in (None, serving.state.url):
+        states["live_state"] = serving.state.live_url
+    archive = serving.archive
+    archiver = ArchiverProcess(states, archive.location, archive.interval_s, serving.records)
     archiver.start()
     stack.callback(archiver.stop)
     log.info("archive in %s", archive.location)
@@ -214,7 +223,7 @@ def serve_with_ray(settings: Settings) -> None:
     for name in ("stats_port", "metrics_port"):
         with bound("0.0.0.0", getattr(section, name), f"ray.{name}"):  # noqa: S104 - as Ray does
             pass
-    os.environ.update(ray_environment(section))
+    os.environ.update(ray_environment(section) | {MARK: mark_of(os.getpid())})
     from serving import host_ray
 
     try:

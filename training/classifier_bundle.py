@@ -3,7 +3,8 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from models.bundle import DataFacts, Manifest, Provenance, load_session, seal, s
 from models.classifier import TextClassifier
 from models.export import export
 from models.text_features import FEATURE_BUCKETS
+from training.content_value import CONTENT_VALUE, value_words
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LICENCES, LabelledContent
+from training.picture_bundle import PicturePart
 from training.text_fit import TextInputs, text_inputs
 
 INPUTS = ("features", "frequencies", "encodings")
@@ -42,22 +45,35 @@ _FAILINGS = """\
 """
 
 
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What is told of a training run.
+
+    Attributes:
+        recipe: what the model was trained by. provenance: of the manifest.
+        evaluation: figures of the test rows. sources: the card's table of what it was trained on.
+        encoder: folder of the encoder that the model reads.
+    """
+
+    recipe: ClassifierRecipe
+    provenance: Provenance
+    evaluation: Mapping[str, Any]
+    sources: str
+    encoder: Path
+
+
 def pack_classifier(
     model: TextClassifier,
-    recipe: ClassifierRecipe,
-    provenance: Provenance,
-    evaluation: Mapping[str, Any],
-    made_of: tuple[str, Path],
+    facts: TrainingFacts,
     out: Path,
+    pictures: Callable[[Path], PicturePart] | None = None,
 ) -> tuple[Manifest, float]:
     """Export, score golden texts, write the card, seal.
 
     Args:
-        model: calibrated.
-        recipe: what it was trained by. provenance: of the manifest.
-        evaluation: figures of the test rows.
-        made_of: the card's table of what it was trained on, and the encoder's folder.
+        model: calibrated. facts: of its training.
         out: the bundle's folder.
+        pictures: writes the picture part into a folder; None for a bundle that reads text only.
 
     Returns:
         The manifest, and the largest relative difference between torch and ONNX.
@@ -66,31 +82,35 @@ def pack_classifier(
         ParityError: ONNX and torch disagree.
         BundleError: `out` exists.
     """
+    recipe = facts.recipe
     golden = [text for name in ("zh", "en") for text in _examples(name, recipe.seed)]
-    sources, source = made_of
     with staged(out) as folder:
         for name in FILES:
-            shutil.copyfile(source / name, folder / name)
+            shutil.copyfile(facts.encoder / name, folder / name)
         encoder = load_text_encoder(folder)
         parity = written(model, text_inputs(golden, encoder), folder)
-        scores = run(load_session(folder / GRAPH), encoder, golden)
+        scores, _ = run(load_session(folder / GRAPH), encoder, golden)
         calibration = {
             label: dict(zip(_EVIDENCE, (*model.scale[:, k], model.shift[k]), strict=True))
             for k, label in enumerate(recipe.labels)
         }
-        figures = {**evaluation, "parity": parity}
+        described = [card(facts, encoder.facts)]
+        figures = {**facts.evaluation, "parity": parity}
+        if pictures is not None:
+            part = pictures(folder)
+            described.append(part.card)
+            figures |= {"pictures": part.figures, "parity": max(parity, part.parity)}
         for name, content in (
             (LABELS, recipe.labels),
             ("calibration.json", calibration),
             (GOLDEN, {"texts": golden, "scores": scores.tolist()}),
             ("evaluation.json", figures),
         ):
-            (folder / name).write_text(
-                json.dumps(content, ensure_ascii=False, indent=1, default=float), "utf-8"
-            )
-        words = card(recipe, provenance, figures, (sources, encoder.facts))
-        (folder / "model_card.md").write_text(words, "utf-8")
-        return seal(folder, _draft(recipe, provenance, encoder.facts.width)), parity
+            text = json.dumps(content, ensure_ascii=False, indent=1, default=float)
+            (folder / name).write_text(text, "utf-8")
+        (folder / "model_card.md").write_text("\n".join(described), "utf-8")
+        draft = _draft(recipe, facts.provenance, encoder.facts.width)
+        return seal(folder, draft), float(figures["parity"])
 
 
 def written(model: TextClassifier, inputs: TextInputs, folder: Path) -> float:
@@ -100,10 +120,13 @@ def written(model: TextClassifier, inputs: TextInputs, folder: Path) -> float:
     return export(
         model,
         given[0],
-        ("probabilities",),
+        ("probabilities", "content_values"),
         folder / GRAPH,
         given[1:],
-        lengths={"features": "features", "frequencies": "features"},
+        dynamic={
+            "features": ("batch", "features_length"),
+            "frequencies": ("batch", "features_length"),
+        },
     )
 
 
@@ -136,20 +159,15 @@ def sources_table(labelled: LabelledContent, split: NDArray[np.object_]) -> str:
     return "\n".join(lines)
 
 
-def card(
-    recipe: ClassifierRecipe,
-    provenance: Provenance,
-    figures: Mapping[str, Any],
-    made_of: tuple[str, EncoderFacts],
-) -> str:
+def card(facts: TrainingFacts, encoder: EncoderFacts) -> str:
     """The model card: what was trained on what, how well it does, where it fails."""
-    sources, encoder = made_of
+    recipe, provenance, figures = facts.recipe, facts.provenance, facts.evaluation
     known = load_labels().labels
     unscored = ", ".join(name for name in known if name not in recipe.labels)
     rows = [
         f"| {name} | {found['auroc']:.3f} | {found['recall_at_1pct_fpr']:.2f} | {found['n']:.0f} |"
         for name, found in figures.items()
-        if isinstance(found, Mapping)
+        if isinstance(found, Mapping) and name != CONTENT_VALUE
     ]
     table = "\n".join(["| source/label | AUROC | recall at 1 % FPR | rows |", "|---|---|---|---|"])
     return (
@@ -158,11 +176,12 @@ def card(
         "cover is found by rules, the rest is not found at all.\n\n"
         f"Trained with seed {provenance.seed} by revision {provenance.code_revision}, "
         f"{recipe.fit.epochs} epoch(s), on top of {encoder.name} ({encoder.licence}, as it was "
-        f"published, not trained further), on:\n\n{sources}\n\n"
+        f"published, not trained further), on:\n\n{facts.sources}\n\n"
         "Sources are divided by near-duplicate cluster. `coldataset` marks offence to persons and "
         "to groups alike, so for Chinese `hate` and `harassment` are one and the same.\n\n"
         "On test rows that neither fit nor calibration saw:\n\n"
         + "\n".join([table, *rows])
+        + value_words(figures.get(CONTENT_VALUE))
         + f"\n\n## Where it fails\n\n{_FAILINGS}"
     )
 

@@ -1,5 +1,7 @@
 """Ranking metrics over full rankings, per user, so that intervals can be paired."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,3 +64,67 @@ def bootstrap_ratio(
         ratios[d] = ours[drawn].mean() / max(theirs[drawn].mean(), 1e-12)
     low, high = np.quantile(ratios, [0.025, 0.975])
     return float(ours.mean() / max(theirs.mean(), 1e-12)), float(low), float(high)
+
+
+def pooled_auc(labels: Floats, scores: Floats) -> float:
+    """Area under the ROC curve over all rows; ties count half. NaN where one class is missing."""
+    ranks = average_ranks(scores)
+    positives = float(labels.sum())
+    negatives = len(labels) - positives
+    if not positives or not negatives:
+        return float("nan")
+    above = ranks[labels > 0].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * negatives))
+
+
+def user_aucs(users: Rows, labels: Floats, scores: Floats) -> Floats:
+    """[U] area under the ROC curve of each user, NaN for those with one class only.
+
+    Args:
+        users: [E] in [0, U). labels: [E] 0 or 1. scores: [E].
+    """
+    count = int(users.max(initial=-1)) + 1
+    order = np.lexsort((scores, users))
+    _, place = np.unique(users[order] + 0.0, return_index=True)
+    starts = np.zeros(count, np.int64)
+    starts[users[order][place]] = place
+    ranks = np.empty(len(users))
+    ranks[order] = _ranks_of_runs(users[order], scores[order]) - starts[users[order]]
+    positives = np.bincount(users, labels, count)
+    negatives = np.bincount(users, minlength=count) - positives
+    above = np.bincount(users, ranks * labels, count) - positives * (positives + 1) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(above / (positives * negatives))
+
+
+def average_ranks(scores: Floats) -> Floats:
+    """[E] ranks from 1; equal scores share the mean of theirs."""
+    order = np.argsort(scores, kind="stable")
+    ranks = np.empty(len(scores))
+    ranks[order] = _ranks_of_runs(np.zeros(len(scores)), scores[order])
+    return ranks
+
+
+def _ranks_of_runs(groups: NDArray[Any], scores: Floats) -> Floats:
+    """[E] places from 1 of rows sorted by group and score; equal rows share the mean."""
+    new = np.concatenate([[True], (np.diff(groups) != 0) | (np.diff(scores) != 0)])[: len(scores)]
+    run = np.cumsum(new) - 1
+    size = np.bincount(run)
+    first = np.cumsum(size) - size
+    shared: Floats = (first + (size + 1) / 2)[run]
+    return shared
+
+
+def bootstrap_difference(
+    ours: Floats, theirs: Floats, seed: int = 0, draws: int = 2000
+) -> tuple[float, float, float]:
+    """Difference of two means over the same users with its paired 95 % interval.
+
+    Returns:
+        (difference, lower, upper).
+    """
+    gap = ours - theirs
+    rng = np.random.default_rng(seed)
+    means = np.array([gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(draws)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(gap.mean()), float(low), float(high)

@@ -101,8 +101,8 @@ def write_encoder(
         mask = torch.ones_like(pieces)
         mask[-1, length - 2 :] = 0
         batches.append({"pieces": pieces, "mask": mask})
-    lengths = {"pieces": "text", "mask": "text"}
-    parity = export(model, batches[0], ("vectors",), folder / GRAPH, batches[1:], lengths)
+    dynamic = {"pieces": ("batch", "pieces_length"), "mask": ("batch", "pieces_length")}
+    parity = export(model, batches[0], ("vectors",), folder / GRAPH, batches[1:], dynamic)
     tokenizer.save(str(folder / TOKENIZER))
     write_facts(folder, facts)
     return parity

@@ -1,4 +1,4 @@
-"""Train the text branch of the moderation classifier.
+"""Train the moderation classifier: its text branch and the head that looks at pictures.
 
     python -m training.train_classifier --config configs/classifier.yaml \\
         --data ../shared/data --out BUNDLE
@@ -6,13 +6,14 @@
 Sources are joined with their unknown labels left unknown, divided by near-duplicate cluster,
 written a second time with evasions (training's own operators only), encoded, fitted, calibrated on
 rows and templates that the fit has not seen, and sealed as a moderation bundle that
-``training.publish`` takes.
+``training.publish`` takes, together with the picture part (``training.picture_bundle``).
 """
 
 import argparse
 import random
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +22,24 @@ from numpy.typing import NDArray
 
 from configs.classifier import ClassifierData, ClassifierRecipe
 from configs.load import load
+from configs.pictures import PictureRecipe
 from embeddings.text_encoder import load_text_encoder
 from models.arrays import Vectors
 from models.classifier import TextClassifier
 from models.text_features import text_tokens
-from training.classifier_bundle import data_facts, pack_classifier, sources_table
+from training.classifier_bundle import (
+    TrainingFacts,
+    data_facts,
+    pack_classifier,
+    sources_table,
+)
 from training.classifier_metrics import calibration_error, label_figures
+from training.content_value import CONTENT_VALUE, fit_value, voted_reviews
 from training.datasets import moderation
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LabelledContent
 from training.evasion import CHINESE, ENGLISH
+from training.picture_bundle import write_pictures
 from training.provenance import provenance
 from training.report import print_report
 from training.text_encoder import write_universal_encoder
@@ -39,6 +48,7 @@ from training.text_fit import Encoder, calibrate, evidence_of, fit, text_inputs
 FITTED_CONTRASTS = ("contrasts_zh", "contrasts_en")
 HELD_CONTRASTS = ("held_contrasts_zh", "held_contrasts_en")
 ABUSE_SETS = ("coldataset", "davidson", *FITTED_CONTRASTS)
+PICTURES = Path(__file__).parents[1] / "configs/pictures.yaml"
 _WORDS = re.compile(r"[\u4e00-\u9fff]{2,4}|[A-Za-z]{3,}")
 
 
@@ -48,6 +58,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="recipe of their head")
     arguments = parser.parse_args()
     recipe = load(arguments.config, ClassifierRecipe)
 
@@ -58,9 +69,14 @@ def main() -> None:
         encoder = load_text_encoder(folder)
         model = trained(labelled, split, encoder, recipe)
         figures = evaluated(model, labelled, encoder, np.flatnonzero(split == "test"))
+        reviews, values = voted_reviews(arguments.data, recipe.data.voted_rows, recipe.seed)
+        figures[CONTENT_VALUE] = fit_value(model, encoder, reviews, values, recipe.seed)
         origin = provenance(recipe.seed, data_facts(labelled))
-        made_of = (sources_table(labelled, split), folder)
-        manifest, parity = pack_classifier(model, recipe, origin, figures, made_of, arguments.out)
+        facts = TrainingFacts(recipe, origin, figures, sources_table(labelled, split), folder)
+        pictures = partial(
+            write_pictures, recipe=load(arguments.pictures, PictureRecipe), data=arguments.data
+        )
+        manifest, parity = pack_classifier(model, facts, arguments.out, pictures)
     figures |= {"parity": parity, "version": manifest.version}
     print_report("train_classifier", figures=figures, seed=recipe.seed)
 

@@ -22,7 +22,7 @@ R = TypeVar("R")
 BUSY_TIMEOUT_S = 10.0  # how long one process waits for another one's SQLite transaction
 WRITER_LOCK = 0x71DE6A7E  # any number that nobody else uses in this database
 DISK_FULL = "53100"  # PostgreSQL's state for a full disk
-SEQUENCES = ("catalogue", "visibility", "audit", "bundles", "banks")
+SEQUENCES = ("catalogue", "visibility", "audit", "bundles", "banks", "controls")
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,11 @@ def _vacuum(engine: Engine, turns: Path | None) -> None:
         plain: Any = connection.connection.dbapi_connection  # VACUUM runs outside transactions
         try:
             plain.execute("VACUUM")
-            plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             raise RecordsUnreachable(f"{engine.url.database}: {error}") from error
+    if busy:
+        raise RecordsUnreachable(f"{engine.url.database}: a reader keeps the old pages in use")
 
 
 def _begin_postgresql(connection: Connection) -> None:

@@ -164,6 +164,19 @@ audit = Table(
     Index("ix_audit_subject", "subject"),
 )
 
+feed_controls = Table(
+    "feed_controls",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("target", String(320), primary_key=True),
+    Column("surface", String(128), primary_key=True),
+    Column("region", String(16), primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("until_ms", BigInteger),
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 bundle_pointers = Table(
     "bundle_pointers",
     metadata,
@@ -178,10 +191,12 @@ erasure_receipts = Table(
     "erasure_receipts",
     metadata,
     Column("receipt_id", String(32), primary_key=True),
-    Column("subject_mac", String(64), nullable=False, index=True),
+    Column("subject_mac", String(64), nullable=False, unique=True),
     Column("requested_at_ms", BigInteger, nullable=False),
     Column("stores", JSON, nullable=False),
     Column("model", String(16), nullable=False),
+    Column("user_id", String(128)),
+    Column("erased_at_ms", BigInteger),
 )
 
 do_not_train = Table(

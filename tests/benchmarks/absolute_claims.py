@@ -3,8 +3,8 @@
     python -m tests.benchmarks.absolute_claims --data ../shared/data
 
 The rules were adjusted against the wordings in ``absolute_claims_cases/tuned.yaml`` only; those in
-``held_out.yaml`` were written before the rules and are reported as they come out. The lawful uses in
-``other_goods.yaml`` were written by the regulator's notice alone, in trades that no rule had in
+``held_out.yaml`` were written before the rules and are reported as they come out. The lawful uses
+in ``other_goods.yaml`` were written by the regulator's notice alone, in trades that no rule had in
 mind.
 """
 

@@ -1,24 +1,28 @@
-"""SIGKILL of server, archiver and state servers at random points under load; then a count.
+"""SIGKILL of launcher, replicas, archiver, state servers or all at once, under load; then a count.
 
-``python -m tests.benchmarks.crash_rounds`` sends events until each batch is acknowledged, kills one
-process a round, and compares what was acknowledged with what the archive holds.
+``python -m tests.benchmarks.crash_rounds`` runs Ray Serve with two replicas, sends events until
+each batch is acknowledged and asks for feeds, kills once a round, and compares what was
+acknowledged with what the archive holds.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import signal
+import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from models.bundle import publish
-from serving.archive.compaction import read_rows
+from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
 from tests.benchmarks.calls import Caller, event
 from tests.e2e.server import STOP_LIMIT_S, alive, family, free_ports, launched
@@ -26,51 +30,69 @@ from tests.feed_bundles import make_feed_bundle
 from training.report import print_report
 
 BAR_ROUNDS = 50
-BATCH, CLIENTS = 20, 2
+ITEMS, BATCH, CLIENTS = 200, 20, 2
+REPLICAS = "2"
+ROUND_LIMIT_S = 180.0
 ARCHIVE_LIMIT_S = 90.0
-RETRY_S = 0.05
-VICTIMS = ("server", "archiver", "log", "live")
+RETRY_S, ANSWER_LIMIT_S = 0.05, 5.0
+# After the first two everything starts anew, which takes Ray 10 to 25 s.
+DECK = ("launcher", "all", *("replica",) * 3, *("log", "live", "archiver") * 2)
 
 
 @dataclass
 class Sent:
-    """Ids of the events that were acknowledged."""
+    """Ids of the events that were acknowledged; feeds are those that were answered."""
 
     acknowledged: list[str] = field(default_factory=list)
     retries: int = 0
+    feeds: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
 
 class Launcher:
-    """The launcher with everything embedded; started again after each kill of its own."""
+    """The launcher with everything embedded; started again whenever it has ended."""
 
     def __init__(self, bundles: Path, folder: Path) -> None:
         self.folder = folder
-        self.port = free_ports(1)[0]
-        self._arguments = ["--host", "uvicorn", "--bundles", str(bundles)]
-        self._arguments += ["--port", str(self.port)]
-        self.process = launched(self._arguments, folder)
+        self.port, *self._ray_ports = free_ports(3)
+        self._arguments = ["--host", "ray", "--bundles", str(bundles), "--port", str(self.port)]
+        self.starts = 0
+        self.start()
 
-    def kill(self, victim: str) -> None:
-        """SIGKILL one process; a dead launcher is started again at once."""
-        if victim == "server":
-            self.process.kill()
-            self.process.wait()
-            self.process = launched(self._arguments, self.folder)
-        elif process_id := self._process_id(victim):
-            os.kill(process_id, signal.SIGKILL)
+    def start(self) -> None:
+        """Start it, whatever is left of the one before."""
+        self.process = launched(self._arguments, self.folder, self._ray_ports)
+        self.starts += 1
+
+    def restart_if_ended(self) -> None:
+        """Start it again if it was killed, or gave up."""
+        if self.process.poll() is not None:
+            self.start()
+
+    def kill(self, victim: str, chance: random.Random) -> bool:
+        """SIGKILL one process or all of them; false if there is none just now."""
+        found = sorted(self._members(victim))
+        for process_id in found if victim == "all" else found and [chance.choice(found)]:
+            with contextlib.suppress(ProcessLookupError):  # it went with another one
+                os.kill(process_id, signal.SIGKILL)
+        return bool(found)
 
     def stop(self) -> None:
         """End it as an operator would."""
         self.process.terminate()
         self.process.wait(STOP_LIMIT_S)
 
-    def _process_id(self, victim: str) -> int | None:
-        if victim == "archiver":
-            found = [one for one in family(self.process.pid) if b"archive.process" in _line(one)]
-            return found[0] if found else None
-        words = (self.folder / "state" / victim / "lock").read_text().split()
-        return int(words[1]) if len(words) > 1 and alive(int(words[1])) else None
+    def _members(self, victim: str) -> Iterator[int]:
+        if victim == "launcher":
+            yield self.process.pid
+        elif victim in ("log", "live"):
+            words = (self.folder / "state" / victim / "lock").read_text().split()
+            yield from (int(one) for one in words[1:] if alive(int(one)))
+        else:
+            sign = {"all": b"", "replica": b"ray::ServeReplica", "archiver": b"archive.process"}
+            for process_id in family(self.process.pid):
+                if sign[victim] in _line(process_id):
+                    yield process_id
 
 
 def main() -> None:
@@ -79,9 +101,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=BAR_ROUNDS)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    os.environ["TIDEGATE__RAY__REPLICAS"] = REPLICAS
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".crash-rounds-") as text:
         folder = Path(text)
-        make_feed_bundle(folder / "made", 200, options.seed)
+        make_feed_bundle(folder / "made", ITEMS, options.seed)
         publish(folder / "made", folder / "bundles", "feed")
         launcher = Launcher(folder / "bundles", folder / "server")
         try:
@@ -101,49 +124,100 @@ def rounds(launcher: Launcher, count: int, chance: random.Random) -> dict[str, A
     """Kill once a round, after some batches were acknowledged; then compare with the archive."""
     sent, killed = Sent(), Counter[str]()
     threads = [threading.Thread(target=send, args=(launcher.port, sent)) for _ in range(CLIENTS)]
+    threads.append(threading.Thread(target=ask, args=(launcher.port, sent)))
     for thread in threads:
         thread.start()
+    started_s = time.monotonic()
+    try:
+        for n, victim in enumerate(victims(count, chance)):
+            acknowledge(launcher, sent)
+            time.sleep(chance.random())
+            while not launcher.kill(victim, chance):
+                launcher.restart_if_ended()
+                time.sleep(0.01)
+            killed[victim] += 1
+            print(f"{n + 1} of {count}: {victim}", file=sys.stderr)
+        took_s = time.monotonic() - started_s
+        acknowledge(launcher, sent)
+    finally:
+        sent.stop.set()
+        for thread in threads:
+            thread.join()
+    return told(launcher, sent) | {"rounds": count, "killed": dict(killed), "took_s": took_s}
+
+
+def victims(count: int, chance: random.Random) -> Iterator[str]:
+    """Deal from a shuffled deck again and again, so that a short run meets each of them."""
+    deck: list[str] = []
     for _ in range(count):
-        before = len(sent.acknowledged)
-        while len(sent.acknowledged) < before + BATCH * CLIENTS:
-            time.sleep(0.01)
-        time.sleep(chance.random())
-        victim = chance.choice(VICTIMS)
-        launcher.kill(victim)
-        killed[victim] += 1
-    sent.stop.set()
-    for thread in threads:
-        thread.join()
-    archived = archived_ids(launcher.folder / "archive", set(sent.acknowledged))
+        deck = deck or chance.sample(DECK, len(DECK))
+        yield deck.pop()
+
+
+def acknowledge(launcher: Launcher, sent: Sent) -> None:
+    """Wait until events are taken again, and start a launcher that has ended.
+
+    Raises:
+        SystemExit: none were taken within ROUND_LIMIT_S.
+    """
+    # One batch of each client may have been taken before the kill.
+    wanted = len(sent.acknowledged) + 2 * BATCH * CLIENTS
+    deadline = time.monotonic() + ROUND_LIMIT_S
+    while len(sent.acknowledged) < wanted:
+        launcher.restart_if_ended()
+        if time.monotonic() > deadline:
+            raise SystemExit((launcher.folder / "output").read_text())
+        time.sleep(0.01)
+
+
+def told(launcher: Launcher, sent: Sent) -> dict[str, Any]:
+    """Compare what was acknowledged with what the archive holds."""
+    store = LocalStore(launcher.folder / "archive")
+    archived = archived_ids(store, set(sent.acknowledged))
+    served = read_rows(store, "served")
+    places = [served[name].to_pylist() for name in ("request_id", "position")]
+    pages = Counter(zip(*places, strict=True))
     return {
-        "rounds": count,
-        "killed": dict(killed),
+        "starts": launcher.starts,
         "acknowledged": len(sent.acknowledged),
         "retries": sent.retries,
         "lost": len(set(sent.acknowledged) - set(archived)),
         "duplicated": len(archived) - len(set(archived)),
+        "feeds": sent.feeds,
+        "served": len(pages),
+        "served_duplicated": pages.total() - len(pages),
     }
 
 
 def send(port: int, sent: Sent) -> None:
-    """Send batches, each until it is acknowledged."""
-    caller = Caller(port)
+    """Send batches, each until it is acknowledged or the run has failed."""
+    caller = Caller(port, ANSWER_LIMIT_S)
     while not sent.stop.is_set():
         now_ms = int(time.time() * 1000)
         rows = [event("user", f"item-{n}", now_ms) for n in range(BATCH)]
         body = json.dumps({"events": rows}).encode()
         while caller.post("/v1/events", body)[0] != 202:
             sent.retries += 1
-            time.sleep(RETRY_S)
+            if sent.stop.wait(RETRY_S):
+                return
         sent.acknowledged += [row["event_id"] for row in rows]
     caller.close()
 
 
-def archived_ids(folder: Path, expected: set[str]) -> list[str]:
+def ask(port: int, sent: Sent) -> None:
+    """Ask for feeds."""
+    caller = Caller(port, ANSWER_LIMIT_S)
+    while not sent.stop.wait(RETRY_S):
+        body = json.dumps({"user_id": f"user-{sent.feeds}", "k": 5}).encode()
+        sent.feeds += caller.post("/v1/feed", body)[0] == 200
+    caller.close()
+
+
+def archived_ids(store: LocalStore, expected: set[str]) -> list[str]:
     """Ids in the archive, once it holds all that is expected or has had its time."""
     deadline = time.monotonic() + ARCHIVE_LIMIT_S
     while True:
-        ids: list[str] = read_rows(LocalStore(folder), "events")["event_id"].to_pylist()
+        ids: list[str] = read_rows(store, "events")["event_id"].to_pylist()
         if expected <= set(ids) or time.monotonic() > deadline:
             return ids
         time.sleep(0.5)

@@ -65,7 +65,7 @@ def test_it_learns_calibrates_and_tells_like_from_like(tmp_path: Path) -> None:
     assert label_figures(held.targets()[:, 0], evidence[:, 1, 0])["auroc"] > 0.8
     calibrate(model, evidence, held.targets(), np.ones_like(held.targets()))
     with torch.no_grad():
-        scores = model(*unseen.batch(range(len(unseen)))).numpy()
+        scores = model(*unseen.batch(range(len(unseen))))[0].numpy()
     assert label_figures(held.targets()[:, 0], scores[:, 0])["auroc"] > 0.9
     assert calibration_error(held.targets()[:, 0], scores[:, 0]) < 0.05
 

@@ -13,19 +13,23 @@ from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.explain import nearest_rows
 from serving.feed.filters import DEFAULT_FILTERS, Filter, filtered
 from serving.feed.hydrate import Viewer, hydrate
+from serving.feed.rules import DiversityRules, WindowRule
 from serving.feed.scorers import interest_scores
-from serving.feed.selectors import spread_creators
+from serving.feed.selectors import Choice, Grouping, selected
 from serving.feed.shelf import NO_CREATOR, POPULAR_DEPTH, make_shelf
 from serving.feed.terms import ANYONE, terms_of
+from tests.item_table import item_table
 
 NAMES = Vocabulary(["a", "b", "c", "d"])
 SHELF = make_shelf(
-    [
-        {"creator_id": "x", "duration_ms": 10_000},
-        {"creator_id": "y"},
-        {"creator_id": "x", "duration_ms": 60_000},
-        {"creator_id": None, "duration_ms": 5_000},
-    ],
+    item_table(
+        [
+            {"creator_id": "x", "duration_ms": 10_000},
+            {"creator_id": "y"},
+            {"creator_id": "x", "duration_ms": 60_000},
+            {"creator_id": None, "duration_ms": 5_000},
+        ]
+    ),
     np.array([1, 3, 2, 3], np.float32),
 )
 
@@ -44,7 +48,7 @@ def test_shelf_numbers_creators_and_sorts_by_popularity() -> None:
 
 def test_shelf_keeps_only_as_many_popular_rows_as_a_page_can_need() -> None:
     count = POPULAR_DEPTH + 10
-    shelf = make_shelf([{}] * count, np.arange(count, dtype=np.float32))
+    shelf = make_shelf(item_table([{}] * count), np.arange(count, dtype=np.float32))
     assert len(shelf.popular_rows) == POPULAR_DEPTH
     assert shelf.popular_rows[0] == count - 1
 
@@ -100,12 +104,14 @@ def test_any_filter_can_be_added() -> None:
 
 
 def spread(codes: list[int], k: int, window: int, limit: int) -> list[int]:
-    creators = [None if code < 0 else f"creator-{code}" for code in codes]
-    shelf = make_shelf(
-        [{"creator_id": creator} for creator in creators], np.zeros(len(codes), np.float32)
+    choice = Choice(
+        merits=np.zeros(len(codes)),
+        unit=np.zeros((len(codes), 2), np.float32),
+        diversity=DiversityRules(),
+        groupings=[Grouping("creator_spread", np.array(codes), WindowRule(window, limit))],
+        small=np.zeros(len(codes), bool),
     )
-    page = spread_creators(unscored(np.arange(len(codes)), "interest"), shelf, k, window, limit)
-    return [int(row) for row in page.rows]
+    return [int(n) for n in selected(choice, k).order]
 
 
 @pytest.mark.parametrize(

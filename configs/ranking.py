@@ -1,0 +1,43 @@
+"""Settings of the ranker's recipe: ``configs/ranker/*.yaml``."""
+
+from pydantic import Field
+
+from configs.schema import Section
+
+
+class DataSection(Section):
+    """What is learned from."""
+
+    history_events: int = Field(default=200, ge=1)  # newest events of a user, as served
+    reads_impressions: bool = False  # what was shown and not reacted to is part of the history
+    time_zone: str = "UTC"  # of users whose record names none
+    impressions_limit: int = Field(default=1_000_000, ge=100)  # the newest so many
+    least_reactions: int = Field(default=100, ge=1)  # a rarer task is left out
+
+
+class NetworkSection(Section):
+    """Shape of the network."""
+
+    seeds: int = Field(default=4, ge=1, le=16)  # networks averaged
+    hidden: int = Field(default=64, ge=1, le=1_024)
+    experts: int = Field(default=3, ge=1, le=16)
+    width: int = Field(default=32, ge=1, le=512)  # of an expert
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+
+class RankerFitSection(Section):
+    """How the network is fitted."""
+
+    epochs: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    watch_weight: float = Field(default=0.3, ge=0)  # of the squared error of the watch ratio
+
+
+class RankerConfig(Section):
+    """``configs/ranker/*.yaml``."""
+
+    data: DataSection = DataSection()
+    network: NetworkSection = NetworkSection()
+    fit: RankerFitSection = RankerFitSection()

@@ -1,0 +1,170 @@
+"""The ranker's recipe on a small simulated world, and that serving computes what training did."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.load import load
+from configs.ranking import RankerConfig
+from embeddings.feed_model import FeedModel, load_feed_model
+from models.features import History, batch_histories, empty_history
+from models.ranking_features import ItemCounters, RankingContext
+from models.tasks import PREDICTIONS, TASKS, WATCH_RATIO
+from training import train_ranker, train_two_tower
+from training.datasets.load import load_dataset
+from training.ranking_arrays import hours_of, places_of
+from training.ranking_examples import past_of
+from training.ranking_study import Study, in_rows_of, study_of
+
+WORLD = "world: {users: 120, items: 80}\nlog: {days: 5, recorded_share: 0.2}\n"
+TOWERS = """
+towers: {dimensions: 8, history_length: 20}
+linear: {kind: ease, dimensions: 4}
+fit: {epochs: 1, evaluate_every: 1, batch_size: 32, learning_rate: 0.05}
+"""
+RANKER = """
+data: {least_reactions: 20, impressions_limit: 3000}
+network: {seeds: 2, hidden: 16, experts: 2, width: 8, dropout: 0.1}
+fit: {epochs: 3, batch_size: 128}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bundle of towers and the bundle with the ranker in it."""
+    root = tmp_path_factory.mktemp("ranker")
+    for name, text in (("world", WORLD), ("towers", TOWERS), ("ranker", RANKER)):
+        (root / f"{name}.yaml").write_text(text)
+    data = f"--dataset simulator --data {root / 'world.yaml'} --threads 1"
+    train_two_tower.main(f"{data} --out {root / 'towers'} --config {root / 'towers.yaml'}".split())
+    train_ranker.main(
+        f"{data} --bundle {root / 'towers'} --out {root / 'ranked'}"
+        f" --config {root / 'ranker.yaml'}".split()
+    )
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(root: Path) -> FeedModel:
+    return load_feed_model(root / "ranked")
+
+
+@pytest.fixture(scope="module")
+def study(root: Path, model: FeedModel) -> Study:
+    window = model.manifest.data.window
+    assert window is not None
+    config = load(root / "ranker.yaml", RankerConfig)
+    data = load_dataset("simulator", root / "world.yaml", 0)
+    return study_of(model, data, config.data, window[1], window[1])
+
+
+def test_the_bundle_is_a_new_version_with_the_same_towers(root: Path, model: FeedModel) -> None:
+    towers = load_feed_model(root / "towers")
+    assert towers.ranker is None
+    assert model.ranker is not None
+    assert model.manifest.parent == towers.version != model.version
+    assert model.manifest.files["user_tower.onnx"] == towers.manifest.files["user_tower.onnx"]
+    assert {"long_view", "click", "negative"} <= set(model.ranker.facts.tasks)
+
+
+def test_serving_computes_what_training_learned_from(
+    root: Path, model: FeedModel, study: Study
+) -> None:
+    assert model.ranker is not None
+    data = load_dataset("simulator", root / "world.yaml", 0)
+    log = in_rows_of(model, data)
+    past = past_of(log, 200, reads_impressions=False)
+    places = places_of(data.users, "UTC", study.end_ms)
+    hours = hours_of(study.shown, places)
+    for e in (0, 700, len(study.shown) - 1):
+        user, row = int(study.shown.user_rows[e]), int(study.shown.item_rows[e])
+        time_ms = int(study.shown.time_ms[e])
+        region = int(places.regions[user])
+        history = past.before(user, time_ms)
+        context = RankingContext(
+            interests=interests_of(model, history),
+            history=history,
+            now_ms=time_ms,
+            local_hour=float(hours[e]),
+            region=places.names[region] if region >= 0 else None,
+            counters=study_counters(study, model, e),
+        )
+        served = model.ranker.inputs(context, np.array([row]))
+        np.testing.assert_allclose(served["user"][0], study.user[e], atol=1e-5)
+        pairs = study.pairs.shape[1]
+        np.testing.assert_allclose(served["cross"][0, :pairs], study.pairs[e], atol=1e-4)
+        rates, tasks = study.rates(np.ones(len(study.shown), bool), 20)
+        counters = study.data(rates, tasks).cross[e, pairs:]
+        np.testing.assert_allclose(served["cross"][0, pairs:], counters, atol=1e-4)
+
+
+def interests_of(model: FeedModel, history: History) -> Any:
+    length = model.manifest.dimensions["history_length"]
+    return model.interests(batch_histories([history], length))[0]
+
+
+def study_counters(study: Study, model: FeedModel, e: int) -> ItemCounters:
+    """Counters that say of the e-th impression's item and creator what the study does."""
+    n, row, counts = len(model.vocabulary), int(study.shown.item_rows[e]), study.counts
+    impressions = np.zeros(n, np.float32)
+    reactions = np.zeros((n, len(TASKS)), np.float32)
+    impressions[row], reactions[row] = counts.impressions[e], counts.reactions[e]
+    creators = study.catalogue.keys[:, 0]
+    siblings = np.flatnonzero((creators == creators[row]) & (np.arange(n) != row))
+    rest = counts.creator_impressions[e] - counts.impressions[e]
+    if len(siblings):
+        impressions[siblings[0]] = rest
+        reactions[siblings[0]] = counts.creator_reactions[e] - counts.reactions[e]
+    else:
+        assert rest == 0
+    return ItemCounters(impressions, reactions, study.counters.published_at_ms)
+
+
+def request(model: FeedModel, counters: ItemCounters) -> RankingContext:
+    return RankingContext(
+        interests=interests_of(model, empty_history()),
+        history=empty_history(),
+        now_ms=1_771_900_000_000,
+        local_hour=12.0,
+        region=None,
+        counters=counters,
+    )
+
+
+def test_tasks_without_data_are_nan_and_the_rest_probabilities(model: FeedModel) -> None:
+    assert model.ranker is not None
+    rows = np.arange(30)
+    predictions = model.ranker.predict(request(model, model.ranker.base), rows)
+    told = [*map(PREDICTIONS.index, model.ranker.facts.tasks)]
+    untold = [t for t in range(len(TASKS)) if t not in told]
+    assert predictions.shape == (30, len(PREDICTIONS))
+    assert untold
+    assert np.isnan(predictions[:, untold]).all()
+    assert ((predictions[:, told] > 0) & (predictions[:, told] < 1)).all()
+    assert (predictions[:, PREDICTIONS.index(WATCH_RATIO)] >= 0).all()
+    assert model.ranker.predict(request(model, model.ranker.base), rows[:0]).shape[0] == 0
+
+
+def test_what_an_item_earned_raises_its_rate(model: FeedModel) -> None:
+    assert model.ranker is not None
+    n, liked = len(model.vocabulary), PREDICTIONS.index("long_view")
+    shown = np.full(n, 400, np.float32)
+    reactions = np.zeros((n, len(TASKS)), np.float32)
+    published = model.ranker.base.published_at_ms
+    low, high = reactions.copy(), reactions.copy()
+    low[:, :2], high[:, :2] = (20, 40), (320, 360)
+    rows = np.arange(20)
+    of_low, of_high = (
+        model.ranker.predict(request(model, ItemCounters(shown, r, published)), rows)[:, liked]
+        for r in (low, high)
+    )
+    assert (of_high > of_low).mean() > 0.9
+
+
+def test_a_bundle_of_another_dataset_is_refused(root: Path) -> None:
+    with pytest.raises(SystemExit, match="trained on simulator, not on kuairand"):
+        train_ranker.main(
+            f"--bundle {root / 'towers'} --dataset kuairand --out {root / 'other'}".split()
+        )

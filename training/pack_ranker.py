@@ -1,0 +1,121 @@
+"""A fitted ranker into a new version of the feed bundle whose towers it was trained on."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embeddings.feed_model import FeedModel
+from embeddings.ranker_model import (
+    FILES,
+    RANKER,
+    RANKER_COUNTERS,
+    RANKER_FACTS,
+    RANKER_ITEM,
+    RANKER_ITEMS,
+    RANKER_KEYS,
+    RankerFacts,
+)
+from models.arrays import Vectors
+from models.bundle import Manifest, load_session, seal, staged
+from models.export import export
+from models.ranker import ItemHalf, RankerNetwork, RankerScorer, RankerShape
+from models.ranking_features import Rates
+from training.ranking_study import Study
+
+CHECKED = (1, 500)  # candidates, beside those that are traced
+BATCH = 8_192
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network with what turns its logits into probabilities.
+
+    Attributes:
+        calibration: slope and offset of each task. rates: what was usual. tasks: their names.
+    """
+
+    network: RankerNetwork
+    calibration: tuple[list[float], list[float]]
+    rates: Rates
+    tasks: tuple[str, ...]
+
+
+def pack_ranker(
+    fitted: Fitted, study: Study, model: FeedModel, source: Path, out: Path
+) -> tuple[Manifest, float]:
+    """Copy the bundle in `source` to `out` with a ranker in place of any that it had.
+
+    Returns:
+        The manifest, and the largest relative difference between torch and ONNX.
+
+    Raises:
+        ParityError: ONNX and torch disagree.
+        BundleError: `out` exists.
+    """
+    with staged(out) as folder:
+        for name in model.manifest.files:
+            if name not in FILES:
+                shutil.copyfile(source / name, folder / name)
+        parity = export_ranker(fitted, folder)
+        np.save(folder / RANKER_ITEMS, item_halves(folder / RANKER_ITEM, study.catalogue.block))
+        np.save(folder / RANKER_KEYS, study.catalogue.keys)
+        counters = study.counters
+        base = np.concatenate([counters.impressions[:, None], counters.reactions], 1)
+        np.save(folder / RANKER_COUNTERS, base.astype(np.float32))
+        facts = RankerFacts(
+            tasks=fitted.tasks,
+            regions=study.regions,
+            overall=tuple(fitted.rates.overall.tolist()),
+            impressions=fitted.rates.impressions,
+            base_ms=study.end_ms,
+        )
+        (folder / RANKER_FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
+        draft = model.manifest.model_copy(
+            update={
+                "parent": model.version,
+                "version": "draft",
+                "created_at": datetime.now(UTC).replace(microsecond=0),
+                "files": {},
+            }
+        )
+        return seal(folder, draft), parity
+
+
+def export_ranker(fitted: Fitted, folder: Path) -> float:
+    """Write both ONNX models; return the larger difference from torch."""
+    slopes, offsets = (torch.tensor(values) for values in fitted.calibration)
+    shape = fitted.network.shape
+    scorer = RankerScorer(fitted.network, slopes, offsets).eval()
+    request, *requests = (request_inputs(shape, k) for k in (3, *CHECKED))
+    item, *items = ({"item": torch.randn(k, shape.item)} for k in (3, *CHECKED))
+    half = ItemHalf(fitted.network).eval()
+    return max(
+        export(scorer, request, ["predictions"], folder / RANKER, requests, dynamic={"user": ()}),
+        export(half, item, ["item_half"], folder / RANKER_ITEM, items),
+    )
+
+
+def request_inputs(shape: RankerShape, candidates: int) -> dict[str, Tensor]:
+    """Random inputs of one request."""
+    generator = torch.Generator().manual_seed(candidates)
+
+    def drawn(*sizes: int) -> Tensor:
+        return torch.randn(*sizes, generator=generator)
+
+    return {
+        "user": drawn(1, shape.user),
+        "item_half": drawn(candidates, shape.seeds * shape.half),
+        "cross": drawn(candidates, shape.cross),
+    }
+
+
+def item_halves(path: Path, block: Vectors) -> Vectors:
+    """[N, W] item part of the first layer, by the exported model."""
+    session = load_session(path)
+    parts = np.array_split(block, max(len(block) // BATCH, 1))
+    return np.concatenate([session.run(["item_half"], {"item": part})[0] for part in parts])

@@ -1,0 +1,139 @@
+"""A dataset as a bundle sees it, ready for the ranker: rows, windows, features, rates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from configs.ranking import DataSection
+from embeddings.feed_model import FeedModel, published_ms
+from models.arrays import Mask, Rows, Vectors
+from models.ranking_features import Counts, ItemCounters, Rates, counter_features
+from models.tasks import TASKS
+from training.datasets.interactions import Interactions
+from training.fit_ranker import RankerData
+from training.log import Log, encode, select
+from training.ranking_arrays import (
+    Catalogue,
+    catalogue_of,
+    places_of,
+    rates_of,
+    told_tasks,
+    user_and_cross,
+)
+from training.ranking_examples import (
+    Impressions,
+    counts_before,
+    impressions_of,
+    past_of,
+)
+
+VALID_SHARE = 0.1  # of the log's time, as the protocols have it
+
+
+@dataclass(frozen=True)
+class Study:
+    """E impressions with all that is known by each.
+
+    Attributes:
+        shown: new to their users, oldest first. counts: as of each.
+        user: [E, U]. pairs: [E, C'] without counters.
+        catalogue: of the N items. regions: of the data.
+        counters: at the end of the window that may be learned from; end_ms: its end.
+    """
+
+    shown: Impressions
+    counts: Counts
+    user: Vectors
+    pairs: Vectors
+    catalogue: Catalogue
+    regions: tuple[str, ...]
+    counters: ItemCounters
+    end_ms: int
+
+    def data(self, rates: Rates, tasks: Sequence[int]) -> RankerData:
+        """The impressions as a network reads them."""
+        counters = counter_features(self.counts, rates, tasks)
+        return RankerData(
+            user=self.user,
+            cross=np.concatenate([self.pairs, counters], 1, dtype=np.float32),
+            items=self.catalogue.block,
+            item_rows=self.shown.item_rows,
+            labels=self.shown.labels[:, list(tasks)],
+            watch_ratio=self.shown.watch_ratio,
+        )
+
+    def rates(self, known: Mask, least: int) -> tuple[Rates, list[int]]:
+        """What is usual in some of the impressions, and the tasks that are told often enough."""
+        shown = self.shown.take(known)
+        tasks = told_tasks(shown, least)
+        return rates_of(shown, taken(self.counts, known), tasks), tasks
+
+
+def taken(counts: Counts, chosen: Mask | Rows) -> Counts:
+    """The counts of the chosen impressions."""
+    return Counts(
+        counts.impressions[chosen],
+        counts.reactions[chosen],
+        counts.age_h[chosen],
+        counts.creator_impressions[chosen],
+        counts.creator_reactions[chosen],
+    )
+
+
+def study_of(
+    model: FeedModel,
+    data: Interactions,
+    section: DataSection,
+    end_ms: int,
+    until_ms: int,
+) -> Study:
+    """Compute everything for the newest impressions up to a moment.
+
+    Args:
+        model: of the bundle. data: whose users are looked at.
+        section: settings.
+        end_ms: end of the window that may be learned from.
+        until_ms: end of the impressions that are wanted.
+    """
+    log = in_rows_of(model, data)
+    everything = impressions_of(select(log, log.time_ms <= until_ms))
+    catalogue = catalogue_of(model, select(log, ~log.logged))
+    creators = catalogue.keys[:, 0]
+    published = published_ms(model.items)
+    counts = counts_before(everything, creators, published)
+    new = np.flatnonzero(~everything.repeated)[-section.impressions_limit :]
+    shown = everything.take(new)
+    past = past_of(log, section.history_events, reads_impressions=section.reads_impressions)
+    places = places_of(data.users, section.time_zone, end_ms)
+    user, pairs = user_and_cross(model, shown, past, catalogue, places)
+    return Study(
+        shown=shown,
+        counts=taken(counts, new),
+        user=user,
+        pairs=pairs,
+        catalogue=catalogue,
+        regions=places.names,
+        counters=counters_at(everything, published, end_ms),
+        end_ms=end_ms,
+    )
+
+
+def counters_at(shown: Impressions, published: Rows, end_ms: int) -> ItemCounters:
+    """What had happened to the N items by a moment."""
+    n = len(published)
+    before = shown.take(shown.time_ms <= end_ms)
+    reactions = [np.bincount(before.item_rows, before.labels[:, t], n) for t in range(len(TASKS))]
+    return ItemCounters(
+        np.bincount(before.item_rows, minlength=n).astype(np.float32),
+        np.stack(reactions, 1).astype(np.float32),
+        published,
+    )
+
+
+def in_rows_of(model: FeedModel, data: Interactions) -> Log:
+    """The log in the bundle's item rows; events with items that it does not know are left out."""
+    rows = model.vocabulary.rows(data.items["item_id"].to_pylist())
+    log = encode(data)
+    known = select(log, rows[log.item_rows] >= 0)
+    return replace(known, item_rows=rows[known.item_rows], item_count=len(model.vocabulary))
