@@ -91,7 +91,7 @@ def value_words(figures: Mapping[str, Any] | None) -> str:
     return (
         "\n\n## Content value\n\n"
         f"`strong_use`, `weak_use`, `no_use`: {STRONG_VOTES} votes or more, some, or none that "
-        "call an English clothing review helpful. It is no label and nothing is enforced by it. Votes "
+        "call an English clothing review helpful. It is no label, nothing is enforced by it. Votes "
         "also count how long and to how many a review was shown, which no text tells, so it ranks "
         f"weakly: AUROC {figures['auroc_strong']:.3f} for strong use, {figures['auroc_any']:.3f} "
         f"for any; right {figures['accuracy']:.2f} of the time, the commonest answer "
