@@ -44,7 +44,7 @@ class TextClassifier(nn.Module):
         self.register_buffer("rarity", torch.ones(FEATURE_BUCKETS))
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
-        self.register_buffer("scale", torch.ones(EVIDENCE, labels))
+        self.register_buffer("scale", torch.zeros(EVIDENCE, labels))
         self.register_buffer("shift", torch.zeros(labels))
         nn.init.zeros_(self.wide.weight)
         self.wide.weight.requires_grad_(False)  # fitted in closed form, not by steps
