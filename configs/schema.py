@@ -59,6 +59,14 @@ class CatalogueSection(Section):
     poll_ms: int = Field(default=250, ge=10)  # how often a replica asks for changes
 
 
+class ModerationSection(Section):
+    """What moderation may reach, and how much one request may send."""
+
+    body_limit_bytes: int = Field(default=28 << 20, ge=1_024)  # 20 MiB of pictures in base64
+    fetch_hosts: tuple[str, ...] = ()  # of pictures given by address
+    fetch_limit_s: float = Field(default=8.0, gt=0, le=60)
+
+
 class LogSection(Section):
     """Access log: JSON lines without user ids, one file per process, the older one kept."""
 
@@ -122,6 +130,7 @@ class ServingConfig(Section):
     records: RecordsSection = RecordsSection()
     media: MediaSection = MediaSection()
     catalogue: CatalogueSection = CatalogueSection()
+    moderation: ModerationSection = ModerationSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
     internal: InternalSection = InternalSection()
@@ -130,29 +139,9 @@ class ServingConfig(Section):
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    calendar: Path = Path("configs/calendar.yaml")
     exposure: Path = Path("configs/exposure.yaml")
     policies: Path = Path("configs/policies")
-
-
-class SourcesSection(Section):
-    """How many candidates each source gives, before filters."""
-
-    interest_candidates: int = Field(default=500, ge=1, le=5_000)
-    popular_candidates: int = Field(default=100, ge=1, le=2_000)
-
-
-class SpreadSection(Section):
-    """Creator spread: of any `window` neighbouring positions at most `limit` hold one creator."""
-
-    window: int = Field(default=8, ge=1, le=100)
-    limit: int = Field(default=2, ge=1, le=100)
-
-
-class FeedConfig(Section):
-    """``configs/feeds/<surface>.yaml``."""
-
-    sources: SourcesSection = SourcesSection()
-    spread: SpreadSection = SpreadSection()
 
 
 class TowersSection(Section):

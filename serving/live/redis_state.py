@@ -88,7 +88,7 @@ class RedisState:
         events = orjson.loads(b"[%s]" % b",".join(recent))
         return UserState(
             tuple(Behaviour(*event) for event in events),
-            frozenset([item.decode() for item in shown]),
+            tuple([item.decode() for item in shown]),
         )
 
     async def append(
