@@ -129,6 +129,7 @@ class ServingConfig(Section):
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    exposure: Path = Path("configs/exposure.yaml")
     policies: Path = Path("configs/policies")
 
 

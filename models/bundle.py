@@ -33,7 +33,10 @@ class BundleError(ValueError):
 
 
 class DataFacts(Section):
-    """What a model was trained on; `window` is the first and last event's time in ms."""
+    """What a model was trained on; `window` is the first and last event's time in ms.
+
+    `read_at` is when the data was read: users who were erased before are not in it.
+    """
 
     dataset: str
     protocol: str
@@ -42,6 +45,7 @@ class DataFacts(Section):
     events: int = Field(ge=0)
     window: tuple[int, int] | None
     fingerprint: str
+    read_at: AwareDatetime | None = None
 
 
 class IndexFacts(Section):

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from configs.load import ConfigError
-from configs.schema import AccessSection, ArchiveSection, ServingConfig, StateSection
+from configs.schema import AccessSection, ServingConfig
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
 from serving.api.services import DEFAULT_SURFACE
@@ -169,8 +169,8 @@ def running_state(settings: Settings) -> Iterator[Settings]:
             )
             section = section.model_copy(update=urls)
         open_state(section)  # refuses a wrong url here, where it can still be read
-        start_archiver(stack, section, settings.serving.archive)
         serving = settings.serving.model_copy(update={"state": section})
+        start_archiver(stack, serving)
         yield Settings(serving, settings.surfaces)
 
 
@@ -183,10 +183,14 @@ def started_state(stack: ExitStack, folder: Path, port: int, fsync: Fsync = "alw
     return server.url
 
 
-def start_archiver(stack: ExitStack, state: StateSection, archive: ArchiveSection) -> None:
+def start_archiver(stack: ExitStack, serving: ServingConfig) -> None:
     """Start the archiver of every stream; it ends with the stack."""
-    urls = [url for url in dict.fromkeys((state.url, state.live_url)) if url is not None]
-    archiver = ArchiverProcess(urls, archive.location, archive.interval_s)
+    assert serving.state.url is not None  # noqa: S101 - given by the caller
+    states = {"state": serving.state.url}
+    if serving.state.live_url not in (None, serving.state.url):
+        states["live_state"] = serving.state.live_url
+    archive = serving.archive
+    archiver = ArchiverProcess(states, archive.location, archive.interval_s, serving.records)
     archiver.start()
     stack.callback(archiver.stop)
     log.info("archive in %s", archive.location)

@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from configs.exposure import ExposureConfig
 from configs.load import ConfigError, load
 from configs.schema import FeedConfig, InternalSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
@@ -18,19 +19,23 @@ from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
 from serving.audit import heads_file, keep_heads
+from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
+from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
 from serving.hot_swap import SwapLimits, connect
+from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
+from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
-from serving.live_items import LiveItems, follow_catalogue, records_of
+from serving.live_items import LiveItems, follow_catalogue, shelved
 from serving.moderation.desk import ModerationDesk
 from serving.moderators import connect_checks, load_moderator, publish_of
 from serving.profiles import Profiles
@@ -108,15 +113,16 @@ def build(
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
-    heads = heads_file(serving.records.secrets)
     services.background += [
-        lambda: keep_heads(services.stores.trail, heads),
+        lambda: keep_heads(services.stores.trail, heads_file(serving.records.secrets)),
+        lambda: settle_receipts(stores.erasures, serving.bundles),
         services.profiles.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
+        follow_ladder(services, serving)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -163,6 +169,27 @@ def follow_visibility(services: Services, section: StateSection) -> None:
     ]
 
 
+def follow_ladder(services: Services, serving: ServingConfig) -> None:
+    """Keep this process's copy of the exploration ladder fresh, and decide if it is the one."""
+    url = serving.state.live_url or serving.state.url
+    assert url is not None  # noqa: S101 - asked by `build`
+    config = load(serving.exposure, ExposureConfig)
+    ladder = ExposureLadder(state_client(url, serving.state.write_timeout_ms / 1000), KEPT_MS)
+    services.ladder = ladder
+    keeper = LadderKeeper(
+        ladder=ladder,
+        rules=ladder_rules(config),
+        match=audience_rules(config),
+        serving=lambda: OfItems(
+            services.bundle.items.model, services.bundle.items.shelf, services.bundle.exploration
+        ),
+        mirror=services.mirror,
+        clock_ms=services.clock_ms,
+        interval_s=config.interval_s,
+    )
+    services.background.append(keeper.keep)
+
+
 def open_state(section: StateSection) -> OnlineState:
     """Return the state at `section.url`; it connects at the first request.
 
@@ -201,20 +228,22 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     items = LiveItems(model)
     if catalogue is not None:
         items.catch_up(catalogue)
+    exploration = LadderExploration(np.random.default_rng())
     engine = FeedEngine(
         items.model,
         items.shelf,
         reference.history_length,
         DEFAULT_FILTERS + FACT_FILTERS,
+        exploration=exploration,
         signals=SignalBoard(items.shelf.facts),
     )
     answer = tuple(item.item_id for item in page.items)
-    return ServedBundle(items, engine, reference, question, answer)
+    return ServedBundle(items, engine, reference, question, answer, exploration)
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
-    shelf = make_shelf(records_of(model), model.popularity)
+    shelf = make_shelf(shelved(model), model.popularity)
     return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
 
 
@@ -262,6 +291,7 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "exposure": serving.exposure.resolve(),
             "policies": serving.policies.resolve(),
         }
     )

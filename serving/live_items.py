@@ -8,7 +8,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import pyarrow as pa
 
 from embeddings.feed_model import FeedModel
 from embeddings.live_model import Embedded, LiveModel
@@ -58,7 +59,7 @@ class LiveItems:
 
     def __init__(self, bundle: FeedModel) -> None:
         self.model = LiveModel(bundle)
-        self.shelf: Shelf = make_shelf(records_of(bundle), bundle.popularity)
+        self.shelf: Shelf = make_shelf(shelved(bundle), bundle.popularity)
         self.sequence = 0  # of the newest catalogue change that is applied
 
     def prepare(self, catalogue: Catalogue) -> Prepared:
@@ -133,10 +134,6 @@ async def follow_catalogue(
         await asyncio.sleep(pause_s)
 
 
-def records_of(bundle: FeedModel) -> list[dict[str, Any]]:
+def shelved(bundle: FeedModel) -> pa.Table:
     """What a bundle holds of its items, in row order: known, visible, published long ago."""
-    columns = [name for name in SHELVED if name in bundle.items.column_names]
-    if not columns:
-        return [{} for _ in range(bundle.items.num_rows)]
-    records: list[dict[str, Any]] = bundle.items.select(columns).to_pylist()
-    return records
+    return bundle.items.select([name for name in SHELVED if name in bundle.items.column_names])

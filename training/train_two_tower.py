@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.out.exists():
         raise SystemExit(f"--out {options.out}: exists; bundles are immutable, name a new folder")
     config = load(options.config or CONFIGS / f"{options.dataset}.yaml", TwoTowerConfig)
+    read_at = datetime.now(UTC)
     data = load_dataset(options.dataset, options.data, options.seed)
     split = split_of(data, options.protocol, options.seed)
     items, split = known_items(data, split)
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     choice = choose(split, features, config, options.seed)
     towers = fit(split.final, features, config, options.seed, epochs=choice.epochs)
     towers.user.linear_gain.fill_(choice.gain)
-    facts = data_facts(options, data, split.final)
+    facts = data_facts(options, data, split.final, read_at)
     try:
         manifest, parity = pack(
             towers,
@@ -161,7 +163,9 @@ def tuning_histories(log: Log, history_length: int, seed: int) -> HistoryBatch:
     return batch_histories(histories(log, sample), history_length)
 
 
-def data_facts(options: argparse.Namespace, data: Interactions, log: Log) -> DataFacts:
+def data_facts(
+    options: argparse.Namespace, data: Interactions, log: Log, read_at: datetime
+) -> DataFacts:
     """What the bundle says of its data."""
     return DataFacts(
         dataset=options.dataset,
@@ -171,6 +175,7 @@ def data_facts(options: argparse.Namespace, data: Interactions, log: Log) -> Dat
         events=len(log),
         window=(int(log.time_ms.min()), int(log.time_ms.max())),
         fingerprint=fingerprint(data),
+        read_at=read_at,
     )
 
 

@@ -24,6 +24,7 @@ PATH_SCOPES: tuple[tuple[str, KeyScope], ...] = (
     ("/v1/events", "events"),
     ("/v1/items", "catalogue"),
     ("/v1/media", "catalogue"),
+    ("/v1/exposure", "catalogue"),
     ("/v1/moderate", "moderate"),
     ("/v1/moderations", "moderate"),
     (PERSPECTIVE_PATH, "moderate"),

@@ -13,8 +13,10 @@ from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
 from serving.api.checks import check_routes
+from serving.api.erasures import erasure_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
+from serving.api.exposure import exposure_routes
 from serving.api.feed import feed_routes
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import moderation_routes
@@ -90,7 +92,9 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
         *event_routes(services),
         *catalogue_routes(services),
         *user_routes(services),
+        *erasure_routes(services),
         *moderation_routes(services),
         *check_routes(services),
         *takedown_routes(services),
+        *exposure_routes(services),
     ]

@@ -1,18 +1,27 @@
 """Routes of event senders."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request
 
+from models.features import ACTIONS, action_of
 from serving.api.errors import ApiError, Detail, invalid, shown
 from serving.api.feed import epoch_ms
 from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
 from serving.api.schemas import EventBody, EventsAnswer, EventsBody
 from serving.api.services import Services
-from serving.live.event_stream import Appended, ConflictingEventsError, LoggedEvent, logged_event
+from serving.feed.exposure import REACTIONS
+from serving.live.event_stream import (
+    Appended,
+    BarredEventsError,
+    ConflictingEventsError,
+    LoggedEvent,
+    logged_event,
+)
 from serving.live.pages import Impression
 from serving.live.state import StateUnreachableError
 from serving.records.status import ANY
@@ -46,7 +55,7 @@ def event_routes(services: Services) -> list[JsonRoute[Any]]:
             events,
             status=202,
             errors=(
-                (409, "an event_id is known with another body; no event was kept"),
+                (409, "an id is known with another body, or a user was erased; no event was kept"),
                 (503, "the events cannot be kept now; send the same batch again"),
             ),
             lines="events",
@@ -71,35 +80,64 @@ def batch_faults(events: Sequence[EventBody], earliest_ms: int, latest_ms: int) 
     return faults
 
 
-def prepared(event: EventBody) -> LoggedEvent:
+def prepared(event: EventBody, subject: str) -> LoggedEvent:
     """An event as the stream keeps it: what was not said is left out."""
     said = {name: value for name, value in event.__dict__.items() if value is not None}
-    return logged_event(said | {"time": epoch_ms(event.time)}, ANY)
+    return logged_event(said | {"time": epoch_ms(event.time)}, ANY, subject)
+
+
+def witnessed(
+    services: Services, events: Sequence[EventBody], subjects: Sequence[str]
+) -> list[Impression]:
+    """The impressions of a batch, and the reactions by which the ladder judges items."""
+    bundle = services.bundle.items
+    rows = bundle.model.vocabulary.rows(event.item_id for event in events)
+    durations = bundle.shelf.duration_ms
+    found = []
+    for event, row, subject in zip(events, rows.tolist(), subjects, strict=True):
+        duration_ms = float(durations[row]) if row >= 0 else math.nan
+        reaction = reaction_of(event.type, event.watch_ms, duration_ms)
+        if event.type == "impression" or reaction:
+            said = event.request_id or ""
+            found.append(Impression(event.user_id, event.item_id, said, subject, reaction))
+    return found
+
+
+def reaction_of(event_type: str, watch_ms: float | None, duration_ms: float) -> str:
+    """The reaction that an event tells of, one of ``REACTIONS``; empty for none."""
+    known_ms = None if math.isnan(duration_ms) else duration_ms
+    action = ACTIONS[action_of(event_type, watch_ms, known_ms)]
+    if action in ("long_view", "complete"):
+        return "completion"
+    return action if action in REACTIONS else ""
 
 
 async def _appended(services: Services, events: Sequence[EventBody], now_ms: int) -> Appended:
-    impressions = [
-        Impression(event.user_id, event.item_id, event.request_id or "")
-        for event in events
-        if event.type == "impression"
-    ]
+    subjects = [services.subject_of(event.user_id) for event in events]
+    logged = [prepared(one, subject) for one, subject in zip(events, subjects, strict=True)]
+    impressions = witnessed(services, events, subjects)
     try:
-        return await services.state.append([prepared(one) for one in events], impressions, now_ms)
+        return await services.state.append(logged, impressions, now_ms)
     except StateUnreachableError as error:
         message = "the batch is not known to be kept whole; send the same events again"
         raise ApiError(503, "state_unreachable", message) from error
     except ConflictingEventsError as error:
-        raise _conflict(events, error.positions) from error
+        message = "this event_id is known with another body"
+        raise _refused(events, "event_id", error.positions, "conflicting_event", message) from error
+    except BarredEventsError as error:
+        message = "this user was erased"
+        raise _refused(events, "user_id", error.positions, "user_erased", message) from error
 
 
-def _conflict(events: Sequence[EventBody], positions: Sequence[int]) -> ApiError:
-    message = "this event_id is known with another body"
+def _refused(
+    events: Sequence[EventBody], field: str, positions: Sequence[int], code: str, message: str
+) -> ApiError:
     details = [
-        Detail(field=f"events.{n}.event_id", value=shown(events[n].event_id), message=message)
+        Detail(field=f"events.{n}.{field}", value=shown(getattr(events[n], field)), message=message)
         for n in positions
     ]
     told = f"{details[0].field}: {message} ({len(details)} of the batch; nothing was kept)"
-    return ApiError(409, "conflicting_event", told, details)
+    return ApiError(409, code, told, details)
 
 
 def _skewed(n: int, event: EventBody, message: str, limit_ms: int) -> Detail:

@@ -100,6 +100,7 @@ async def asker_of(services: Services, body: Who, request_id: str, k: int) -> As
         surface=body.context.surface or "",
         k=k,
         trusted=services.mirror.trusted(time.monotonic()),
+        subject=services.subject_of(body.user_id) if body.user_id else "",
     )
     return Asker(viewing, standing, impersonal)
 

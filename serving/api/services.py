@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
+from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest, FeedRules
 from serving.feed.engine import FeedEngine
+from serving.live.exposure import ExposureLadder
 from serving.live.hidden_rows import HiddenRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
@@ -23,6 +26,7 @@ from serving.records.contracts import Stores
 from serving.records.status import Publish
 
 DEFAULT_SURFACE = "default"
+SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
 
 def wall_clock_ms() -> int:
@@ -39,6 +43,7 @@ class ServedBundle:
         reference: answers from the bundle alone, always alike.
         question: asked by the readiness probe.
         answer: ids of the items that the reference gave to it when it was loaded.
+        exploration: the engine's view of the exploration ladder.
     """
 
     items: LiveItems
@@ -46,6 +51,7 @@ class ServedBundle:
     reference: FeedEngine
     question: FeedRequest
     answer: tuple[str, ...]
+    exploration: LadderExploration
 
     def item(self, item_id: str) -> dict[str, Any] | None:
         """Return what the bundle holds of an item, None if it has no such item."""
@@ -81,8 +87,10 @@ class Services:
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
+        ladder: the exploration ladder; None without a state server.
         link: the way of visibility to all replicas; None without a state server.
         hidden: rows of the bundle by what the mirror hides.
+        subject_of: user id -> keyed hash, by which those who left are known.
     """
 
     bundle: ServedBundle
@@ -104,10 +112,12 @@ class Services:
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
     link: VisibilityLink | None = None
+    ladder: ExposureLadder | None = None
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
         self.hidden = HiddenRows(self.mirror)
+        self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None) -> FeedRules:
         """Return the rules of a surface."""

@@ -1,6 +1,6 @@
-"""Routes about people: what is recorded of them, their export, their leaving."""
+"""Routes about people: what is recorded of them, and their export."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,8 +14,6 @@ from serving.api.services import Services
 from serving.live.state import StateUnreachableError
 from serving.records.items import Region
 from serving.records.profiles import Blocks, User
-
-STATE = (503, "a store cannot be reached now; ask again until it is done")
 
 
 class UserBody(Asked):
@@ -59,16 +57,6 @@ class ExportAnswer(BaseModel):
     user: User | None
     recent: list[dict[str, Any]]
     seen: list[str]
-
-
-class ReceiptAnswer(BaseModel):
-    """Proof of an erasure: how many records went from each store."""
-
-    request_id: str
-    receipt_id: str
-    requested_at_ms: int
-    stores: dict[str, int]
-    model: Literal["pending", "done"]
 
 
 def user_routes(services: Services) -> list[JsonRoute[Any]]:

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 from serving.archive.commits import (
     SEGMENTS,
+    START,
     BatchCommit,
     Segment,
     SegmentKind,
     cursor,
+    entry_order,
     sweep,
     view,
     write_commit,
@@ -35,6 +37,9 @@ class Stream(Protocol):
 
     def read(self, after: str, count: int) -> list[Entry]:
         """At most `count` entries past one, oldest first."""
+
+    def newest(self) -> str:
+        """The last entry; ``0-0`` when there is none."""
 
     def trim(self, through: str) -> None:
         """Forget entries up to one, itself included."""
@@ -57,6 +62,11 @@ class RedisStream:
         """See `Stream.read`."""
         found = self.client.xrange(self.name, f"({after}", "+", count=count)
         return [Entry(entry.decode(), fields) for entry, fields in found]
+
+    def newest(self) -> str:
+        """See `Stream.newest`."""
+        found = self.client.xrevrange(self.name, count=1)
+        return str(found[0][0].decode()) if found else START
 
     def trim(self, through: str) -> None:
         """See `Stream.trim`."""
@@ -84,9 +94,7 @@ class Archiver:
         Raises:
             FileExistsError: a second archiver runs on the same store.
         """
-        if (epoch := self._stream.epoch()) != self._epoch:
-            self._epoch = epoch  # the stream lost its disk and counts anew
-            self._cursor = self._resumed()
+        self._follow()
         entries = one_day(self._stream.read(self._cursor, STEP_ENTRIES))
         if not entries:
             return 0
@@ -103,11 +111,17 @@ class Archiver:
         return len(entries)
 
     def drain(self) -> int:
-        """Archive all that the stream holds; return the number of entries."""
-        total = 0
-        while count := self.step():
+        """Archive all that the stream holds now; return the number of entries."""
+        self._follow()
+        newest, total = self._stream.newest(), 0
+        while entry_order(self._cursor) < entry_order(newest) and (count := self.step()):
             total += count
         return total
+
+    def _follow(self) -> None:
+        if (epoch := self._stream.epoch()) != self._epoch:
+            self._epoch = epoch  # the stream lost its disk and counts anew
+            self._cursor = self._resumed()
 
     def _resumed(self) -> str:
         archived = cursor(view(self._store), self._epoch)

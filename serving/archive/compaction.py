@@ -7,6 +7,7 @@ they run in the archiver's process, between its steps.
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from serving.archive.archiver import write_segment
 from serving.archive.commits import (
@@ -15,21 +16,14 @@ from serving.archive.commits import (
     DayCommit,
     DayView,
     Segment,
-    SegmentKind,
     entry_order,
     read_segment,
     sweep,
     view,
     write_commit,
 )
-from serving.archive.rows import (
-    SCHEMAS,
-    bucket_of,
-    by_bucket,
-    from_parquet,
-    to_parquet,
-    without_user,
-)
+from serving.archive.reading import held_rows
+from serving.archive.rows import SCHEMAS, by_bucket, from_parquet, of_user, to_parquet
 from serving.archive.store import ArchiveStore
 
 
@@ -43,34 +37,15 @@ def compact(store: ArchiveStore, before_day: str) -> list[str]:
     return [day.day for day in changed]
 
 
-def erase(store: ArchiveStore, user_id: str) -> int:
-    """Remove every row of a user, from the files too; return how many rows went.
+def erase(store: ArchiveStore, user_id: str) -> None:
+    """Remove every row of a user, from the files too.
 
     The caller drains the stream first. A rejected entry that names the user goes whole.
     """
-    removed = 0
     for day in view(store):
-        if any(_holds(store, segment, user_id) for segment in day.segments):
-            kept = list(_regenerated(store, day, user_id))
-            removed += sum(s.rows for s in day.segments) - sum(s.rows for s in kept)
-            _replace(store, day, kept)
+        if any(held_rows(store, segment, user_id) for segment in day.segments):
+            _replace(store, day, list(_regenerated(store, day, user_id)))
     sweep(store, view(store))
-    return removed
-
-
-def read_rows(store: ArchiveStore, kind: SegmentKind) -> pa.Table:
-    """All archived rows of a kind, in no order.
-
-    Raises:
-        ArchiveError: a file is missing or damaged.
-    """
-    parts = [
-        from_parquet(read_segment(store, segment))
-        for day in view(store)
-        for segment in day.segments
-        if segment.kind == kind
-    ]
-    return pa.concat_tables(parts) if parts else SCHEMAS[kind].empty_table()
 
 
 def _regenerated(store: ArchiveStore, day: DayView, erased: str | None) -> Iterator[Segment]:
@@ -89,7 +64,7 @@ def _regenerated(store: ArchiveStore, day: DayView, erased: str | None) -> Itera
 def _without(
     store: ArchiveStore, day: str, segment: Segment, erased: str | None
 ) -> Iterator[Segment]:
-    if erased is None or not _holds(store, segment, erased):
+    if erased is None or not held_rows(store, segment, erased):
         yield segment
         return
     table = _kept(_rows(store, [segment]), erased)
@@ -98,23 +73,12 @@ def _without(
         yield write_segment(store, day, segment.kind, data, len(table), segment.bucket)
 
 
-def _holds(store: ArchiveStore, segment: Segment, user_id: str) -> bool:
-    if segment.bucket not in (None, bucket_of(user_id)):
-        return False
-    return len(_kept(_rows(store, [segment]), user_id)) < segment.rows
-
-
 def _rows(store: ArchiveStore, segments: Iterable[Segment]) -> pa.Table:
     return pa.concat_tables(from_parquet(read_segment(store, segment)) for segment in segments)
 
 
 def _kept(rows: pa.Table, erased: str | None) -> pa.Table:
-    if erased is None:
-        return rows
-    if "user_id" in rows.column_names:
-        return without_user(rows, erased)
-    named = erased.encode().hex().encode()  # a rejected entry is kept as hexadecimal text
-    return rows.filter(pa.array([named not in fields for fields in rows["fields"].to_pylist()]))
+    return rows if erased is None else rows.filter(pc.invert(of_user(rows, erased)))
 
 
 def _replace(store: ArchiveStore, day: DayView, segments: Iterable[Segment]) -> None:

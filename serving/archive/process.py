@@ -1,9 +1,12 @@
 """The archiver as a process of its own: ``python -m serving.archive.process``.
 
-It ends when its standard input does, so that it never outlives a launcher that was killed.
+Its settings are the first line of its standard input: they hold passwords, which a command line
+would show to everyone. It ends when its input does, so that it never outlives a launcher that was
+killed.
 """
 
-import argparse
+import contextlib
+import json
 import logging
 import os
 import signal
@@ -11,15 +14,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from secrets import token_hex
+from typing import Any
 
 from redis import Redis
 
+from configs.schema import RecordsSection
 from serving.archive.archiver import RedisStream
 from serving.archive.commits import ArchiveError
 from serving.archive.store import open_store
-from serving.archive.worker import ArchiverLease, run
+from serving.archive.worker import ArchiverLease, Duties, run
+from serving.erasure import StoreEraser
+from serving.stores import open_stores
 
 log = logging.getLogger("tidegate.archive")
 
@@ -28,45 +37,78 @@ STOP_LIMIT_S = 30.0
 FIRST_RESTART_S, LAST_RESTART_S = 0.1, 30.0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True)
+class ArchiverSettings:
+    """What an archiver is to do; plain values.
+
+    Attributes:
+        states: url of every state server that holds a stream, by its name on receipts.
+        archive: folder, or URL that fsspec knows.
+        interval_s: seconds between two looks at the streams.
+        records: section of the configuration, where users ask to be erased; None without.
+        owner: of the lease; a restarted archiver goes on at once with that of the last.
+    """
+
+    states: dict[str, str]
+    archive: str
+    interval_s: float
+    records: dict[str, Any] | None
+    owner: str
+
+
+def main() -> int:
     """Archive until standard input ends; return the exit status."""
-    line = argparse.ArgumentParser(prog="serving.archive.process", description=__doc__)
-    line.add_argument("--url", action="append", required=True, help="of a state server; repeatable")
-    line.add_argument("--archive", required=True, help="folder, or URL that fsspec knows")
-    line.add_argument("--owner", required=True, help="of the lease; the same after a restart")
-    line.add_argument("--interval-s", type=float, default=5.0)
-    options = line.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which ends us
+    with open(0, "rb", buffering=0, closefd=False) as told:  # nothing is read ahead of the line
+        settings = ArchiverSettings(**json.loads(told.readline()))
     stop = threading.Event()
     threading.Thread(target=_until_input_ends, args=(stop,), daemon=True).start()
-    clients = [Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT_S) for url in options.url]
-    lease = ArchiverLease(clients[0], options.owner)
-    streams = [RedisStream(client) for client in clients]
     try:
-        run(lease, streams, open_store(options.archive), stop, options.interval_s)
+        archive_until(stop, settings)
     except ArchiveError as error:
         log.error("cannot archive: %s", error)
         return 1
     return 0
 
 
+def archive_until(stop: threading.Event, settings: ArchiverSettings) -> None:
+    """Archive until told to stop.
+
+    Raises:
+        ArchiveError: the archive is damaged; names the file.
+        ConfigError: the records' url or secrets cannot be used.
+        CorruptStore: the records' file cannot be read; it was set aside.
+    """
+    clients = {
+        name: Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT_S)
+        for name, url in settings.states.items()
+    }
+    lease = ArchiverLease(next(iter(clients.values())), settings.owner)
+    streams = [RedisStream(client) for client in clients.values()]
+    store = open_store(settings.archive)
+    if settings.records is None:
+        run(lease, Duties(streams, store), stop, settings.interval_s)
+        return
+    with closing(open_stores(RecordsSection.model_validate(settings.records))) as stores:
+        eraser = StoreEraser(stores.erasures, clients)
+        run(lease, Duties(streams, store, eraser), stop, settings.interval_s)
+
+
 class ArchiverProcess:
     """Runs the archiver beside the server, restarts it when it ends, and stops it."""
 
-    def __init__(self, urls: Sequence[str], archive: str, interval_s: float) -> None:
-        """Nothing starts yet.
-
-        Args:
-            urls: of every state server that holds a stream.
-            archive: folder, or URL that fsspec knows.
-            interval_s: seconds between two looks at the streams.
-        """
-        owner = token_hex(8)  # a restarted archiver goes on at once with the lease of the last
-        self._command = [sys.executable, "-m", "serving.archive.process", "--archive", archive]
-        self._command += ["--owner", owner, "--interval-s", str(interval_s)]
-        for url in urls:
-            self._command += ["--url", url]
+    def __init__(
+        self,
+        states: Mapping[str, str],
+        archive: str,
+        interval_s: float,
+        records: RecordsSection | None = None,
+    ) -> None:
+        """Nothing starts yet; see `ArchiverSettings`."""
+        section = None if records is None else records.model_dump(mode="json")
+        settings = ArchiverSettings(dict(states), archive, interval_s, section, token_hex(8))
+        self._told = json.dumps(asdict(settings)).encode() + b"\n"
         self._stopping = threading.Event()
         self._spawning = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -97,9 +139,15 @@ class ArchiverProcess:
         self._watcher.join()
 
     def _spawn(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            self._command, stdin=subprocess.PIPE, start_new_session=True
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "serving.archive.process"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
+        assert self._process.stdin is not None  # noqa: S101 - started with a pipe
+        with contextlib.suppress(BrokenPipeError):  # it has ended already; it will be restarted
+            self._process.stdin.write(self._told)
+            self._process.stdin.flush()
 
     def _watch(self) -> None:
         pause_s = FIRST_RESTART_S

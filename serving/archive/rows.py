@@ -113,9 +113,13 @@ def by_bucket(table: pa.Table) -> dict[int, pa.Table]:
     return {n: split.filter(pc.equal(found, n)) for n in sorted(set(buckets.to_pylist()))}
 
 
-def without_user(table: pa.Table, user_id: str) -> pa.Table:
-    """Rows of everyone else."""
-    return table.filter(pc.not_equal(table["user_id"], user_id))
+def of_user(table: pa.Table, user_id: str) -> pa.ChunkedArray:
+    """Which rows are a user's; a rejected entry is, if it names the user anywhere."""
+    if "user_id" in table.column_names:
+        return pc.equal(table["user_id"], user_id)
+    named = {user_id.encode().hex(), orjson.dumps(user_id)[1:-1].hex()}  # kept as hexadecimal text
+    found = [any(name.encode() in row for name in named) for row in table["fields"].to_pylist()]
+    return pa.chunked_array([pa.array(found, pa.bool_())])
 
 
 def _table(entry: Entry) -> tuple[SegmentKind, pa.Table]:

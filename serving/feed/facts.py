@@ -1,21 +1,26 @@
 """What the catalogue says of each item, as columns that filters read and that may change live."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Value = TypeVar("Value")
 
 UNKNOWN = -1  # code of a fact that is not known
 NEVER_MS = 2**62
+SEPARATOR = "\x1f"  # of regions that stand in one string
 COLUMNS = np.dtype(
     [
         ("creator", "i4"),
         ("category", "i4"),
         ("language", "i4"),
         ("regions", "i4"),
+        ("kind", "i4"),
+        ("shop_grade", "i4"),
         ("duration_ms", "f4"),  # NaN where not known
         ("published_at_ms", "i8"),
         ("expires_at_ms", "i8"),
@@ -52,13 +57,16 @@ class Codes(Generic[Value]):
 class Facts:
     """One row of `COLUMNS` an item; rows are added at the end or written anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 0) -> None:
+        """Hold `count` items of which nothing is known."""
         self.creators: Codes[str] = Codes()
         self.categories: Codes[str] = Codes()
         self.languages: Codes[str] = Codes()
         self.regions: Codes[frozenset[str]] = Codes()
-        self._room = np.zeros(256, COLUMNS)
-        self._count = 0
+        self.kinds: Codes[str] = Codes()
+        self.shop_grades: Codes[str] = Codes()
+        self._room = np.zeros(max(256, count), COLUMNS)
+        self._count = count
         self.version = 0  # counts changes, so that what is derived knows when it is old
 
     def __len__(self) -> int:
@@ -84,6 +92,8 @@ class Facts:
             self.categories.code(item.get("category") or None),
             self.languages.code(language_of(item.get("language"))),
             self.regions.code(frozenset(item.get("regions") or ()) or None),
+            self.kinds.code(item.get("kind")),
+            self.shop_grades.code(item.get("shop_grade")),
             _or_nan(item.get("duration_ms")),
             item.get("published_at_ms") or 0,
             _or_never(item.get("expires_at_ms")),
@@ -99,12 +109,63 @@ class Facts:
         self._room["removed"][row] = True
 
 
-def facts_of(items: Sequence[Mapping[str, Any]]) -> Facts:
-    """Return the facts of items in row order."""
-    facts = Facts()
-    for row, item in enumerate(items):
-        facts.put(row, item)
+def facts_of(items: pa.Table) -> Facts:
+    """Return the facts of items in row order; any column of the Item contract may be absent.
+
+    Column by column, because a whole catalogue is read while requests wait for the interpreter.
+    """
+    facts = Facts(items.num_rows)
+    fill = {
+        "creator": _codes(items, "creator_id", facts.creators, str),
+        "category": _codes(items, "category", facts.categories, lambda name: name or None),
+        "language": _codes(items, "language", facts.languages, language_of),
+        "regions": _codes(items, "regions", facts.regions, _region_set),
+        "kind": _codes(items, "kind", facts.kinds, lambda name: name or None),
+        "shop_grade": _codes(items, "shop_grade", facts.shop_grades, lambda name: name or None),
+        "duration_ms": _values(items, "duration_ms", pa.float32(), float("nan")),
+        "published_at_ms": _values(items, "published_at_ms", pa.int64(), 0),
+        "expires_at_ms": _values(items, "expires_at_ms", pa.int64(), NEVER_MS),
+        "adult": pc.equal(_texts(items, "audience"), "adult"),
+        "commerce": pc.or_(
+            pc.equal(_texts(items, "kind"), "product"),
+            pc.not_equal(_texts(items, "product_ids"), ""),
+        ),
+        "sold_out": pc.invert(_values(items, "in_stock", pa.bool_(), True)),
+    }
+    for name, values in fill.items():
+        facts.column(name)[:] = np.asarray(values)
     return facts
+
+
+def _column(items: pa.Table, name: str) -> pa.Array:
+    if name not in items.column_names:
+        return pa.nulls(items.num_rows)
+    column = items[name].combine_chunks()
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return pc.binary_join(column.cast(pa.list_(pa.string())), SEPARATOR)
+    return column
+
+
+def _values(items: pa.Table, name: str, of: pa.DataType, missing: Any) -> pa.Array:
+    return pc.fill_null(_column(items, name).cast(of), pa.scalar(missing, of))
+
+
+def _texts(items: pa.Table, name: str) -> pa.Array:
+    return pc.fill_null(_column(items, name).cast(pa.string()), "")
+
+
+def _codes(
+    items: pa.Table, name: str, codes: Codes[Value], read: Callable[[str], Value | None]
+) -> NDArray[np.int64]:
+    """The codes of a whole column; each distinct text is read once."""
+    encoded = _column(items, name).cast(pa.string()).dictionary_encode()
+    known = [codes.code(read(text)) for text in encoded.dictionary.to_pylist()]
+    found: NDArray[np.int64] = np.array([*known, UNKNOWN])[pc.fill_null(encoded.indices, -1)]
+    return found
+
+
+def _region_set(joined: str) -> frozenset[str] | None:
+    return frozenset(joined.split(SEPARATOR)) if joined else None
 
 
 def language_of(tag: str | None) -> str | None:

@@ -1,10 +1,10 @@
 """What the feed looks up about items."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.arrays import Rows, Vectors
@@ -47,11 +47,11 @@ class Shelf:
         return None if code == NO_CREATOR else self.creators[code]
 
 
-def make_shelf(items: Sequence[Mapping[str, Any]], popularity: Vectors) -> Shelf:
+def make_shelf(items: pa.Table, popularity: Vectors) -> Shelf:
     """Take over the facts and sort the popular items; of equal popularity the lower row first.
 
     Args:
-        items: N records of the Item contract; every field may be absent.
+        items: N items of the Item contract; every column may be absent.
         popularity: [N].
     """
     order = np.argsort(-popularity, kind="stable")

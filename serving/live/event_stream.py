@@ -1,7 +1,8 @@
 """The stream of events: durable, deduplicated, and in one step with the online state.
 
 Keys: ``events`` (stream of whole batches and served pages), ``ids`` and ``ids:<n>`` (known event
-ids in generations), ``recent:<user>`` and ``count:<bucket>``. One primary, no cluster mode: the
+ids in generations), ``barred`` (keyed hashes of users who left), ``recent:<user>`` and
+``count:<bucket>``. One primary, no cluster mode: the
 script touches keys of many users at once.
 """
 
@@ -16,7 +17,7 @@ from serving.live.counters import counter_field
 from serving.live.scripts import Argument, Script
 from serving.live.state import RECENT_EVENTS, StateUnreachableError
 
-STREAM, IDS = "events", "ids"
+STREAM, IDS, BARRED = "events", "ids", "barred"
 BATCH_EVENTS = 1_000
 
 
@@ -56,6 +57,7 @@ class LoggedEvent(NamedTuple):
         body: canonical JSON of the whole event, without line breaks; what the archive keeps.
         recent: entry of the user's recent behaviour; empty for impressions.
         counter: field of the time-bucketed counters to raise; empty for none.
+        subject: keyed hash of the user id, by which those who left are known.
     """
 
     event_id: str
@@ -63,9 +65,10 @@ class LoggedEvent(NamedTuple):
     body: bytes
     recent: bytes = b""
     counter: str = ""
+    subject: str = ""
 
 
-def logged_event(event: Mapping[str, Any], region: str) -> LoggedEvent:
+def logged_event(event: Mapping[str, Any], region: str, subject: str = "") -> LoggedEvent:
     """Prepare one checked event of the Event contract; its `time` is in ms since 1970.
 
     Counted per type, region and item; all but impressions enter the recent behaviour.
@@ -78,6 +81,7 @@ def logged_event(event: Mapping[str, Any], region: str) -> LoggedEvent:
         orjson.dumps(event, option=orjson.OPT_SORT_KEYS),
         b"" if impression else orjson.dumps(behaviour),
         counter_field(event["type"], region, event["item_id"]),
+        subject,
     )
 
 
@@ -104,6 +108,14 @@ class ConflictingEventsError(Exception):
         super().__init__(f"events {list(self.positions)}: their ids are known with another body")
 
 
+class BarredEventsError(Exception):
+    """Events of users who were erased; nothing of the batch was stored."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self.positions = tuple(positions)
+        super().__init__(f"events {list(self.positions)}: of users who were erased")
+
+
 class EventStream:
     """Appends batches; safe to repeat when an answer was lost."""
 
@@ -117,11 +129,13 @@ class EventStream:
         Raises:
             ValueError: no events, or more than ``BATCH_EVENTS``.
             ConflictingEventsError: a known id came with another body.
+            BarredEventsError: a user was erased.
             StateUnreachableError: the stream cannot be written now, or waits for the archiver.
         """
         if not 1 <= len(events) <= BATCH_EVENTS:
             raise ValueError(f"{len(events)} events; a batch holds 1 to {BATCH_EVENTS}")
-        answer = await self._append([STREAM, IDS], batch_arguments(events, now_ms, self._limits))
+        arguments = batch_arguments(events, now_ms, self._limits)
+        answer = await self._append([STREAM, IDS, BARRED], arguments)
         return appended(answer)
 
 
@@ -139,11 +153,11 @@ def batch_arguments(
         limits.bucket_ms,
         limits.buckets,
     ]
-    for event_id, user_id, body, recent, counter in events:
+    for event_id, user_id, body, recent, counter, subject in events:
         # An event's id may name its user, so only a hash of it is kept when the event is gone.
         known_as = hashlib.blake2b(event_id.encode(), digest_size=16).digest()
         digest = hashlib.blake2b(body, digest_size=12).digest()
-        arguments += (known_as, digest, body, user_id, recent, counter)
+        arguments += (known_as, digest, body, user_id, recent, counter, subject)
     return arguments
 
 
@@ -152,10 +166,13 @@ def appended(answer: Sequence[Any]) -> Appended:
 
     Raises:
         ConflictingEventsError: a known id came with another body.
+        BarredEventsError: a user was erased.
         StateUnreachableError: the stream is full until the archiver has caught up.
     """
     if answer[0] == b"conflict":
         raise ConflictingEventsError(answer[1:])
+    if answer[0] == b"barred":
+        raise BarredEventsError(answer[1:])
     if answer[0] == b"full":
         raise StateUnreachableError("the stream is full: the archiver does not keep up")
     return Appended(answer[1].decode(), answer[2], tuple(answer[3:]))

@@ -6,26 +6,43 @@ from collections.abc import Sequence
 import orjson
 
 from serving.feed.contracts import Behaviour
-from serving.live.event_stream import Appended, ConflictingEventsError, LoggedEvent, StreamLimits
+from serving.live.budgets import Budgets
+from serving.live.event_stream import (
+    Appended,
+    BarredEventsError,
+    ConflictingEventsError,
+    LoggedEvent,
+    StreamLimits,
+)
 from serving.live.mirror import VisibilityMirror
-from serving.live.pages import CommittedPage, Impression, PageDraft, VisibilityUnknownError
+from serving.live.pages import (
+    BarredUserError,
+    CommittedPage,
+    Impression,
+    PageDraft,
+    VisibilityUnknownError,
+)
 from serving.live.state import RECENT_EVENTS, UserState
 from serving.records.status import servable
 
 
 class MemoryState:
-    """See `OnlineState`; forgets everything with its process, and knows no exposure budgets.
+    """See `OnlineState`; forgets everything with its process.
 
     Attributes:
         visibility: what pages are checked against.
+        budgets: of exposure; an item without one is not shown at its expense.
         served: the drafts that were committed, with what was kept of them.
+        barred: keyed hashes of users who left.
     """
 
     def __init__(self) -> None:
         self.visibility = VisibilityMirror()
         self.visibility.replace(0, {})
         self.served: list[tuple[PageDraft, CommittedPage]] = []
+        self.barred: set[str] = set()
         self._limits = StreamLimits()
+        self.budgets = Budgets(self._limits.held_ms)
         self._known: dict[str, bytes] = {}
         self._recent: dict[str, deque[Behaviour]] = defaultdict(lambda: deque(maxlen=RECENT_EVENTS))
         self._shown: dict[str, dict[str, int]] = defaultdict(dict)
@@ -40,6 +57,8 @@ class MemoryState:
         self, events: Sequence[LoggedEvent], impressions: Sequence[Impression], now_ms: int
     ) -> Appended:
         """See `OnlineState.append`."""
+        if left := [n for n, event in enumerate(events) if event.subject in self.barred]:
+            raise BarredEventsError(left)
         known = [self._known.get(event.event_id) for event in events]
         pairs = list(enumerate(zip(events, known, strict=True)))
         if conflicts := [n for n, (event, body) in pairs if body not in (None, event.body)]:
@@ -49,7 +68,9 @@ class MemoryState:
             if body is None and event.recent:
                 self._recent[event.user_id].appendleft(Behaviour(*orjson.loads(event.recent)))
         for seen in impressions:
-            self._show(seen.user_id, seen.item_id, now_ms + self._limits.shown_ms)
+            if not seen.reaction:
+                self._show(seen.user_id, seen.item_id, now_ms + self._limits.shown_ms)
+                self.budgets.confirm(seen.item_id, seen.request_id)
         duplicates = tuple(n for n, body in enumerate(known) if body is not None)
         fresh = len(events) - len(duplicates)
         return Appended(f"{len(self._known)}-0" if fresh else "", fresh, duplicates)
@@ -58,19 +79,29 @@ class MemoryState:
         """See `OnlineState.commit`."""
         if self.visibility.sequence is None:
             raise VisibilityUnknownError("nothing is known of visibility")
+        if draft.subject in self.barred:
+            raise BarredUserError
         kept: list[int] = []
         hidden: list[int] = []
+        spent: list[int] = []
         for n, one in enumerate(draft.candidates):
             if len(kept) == draft.k:
                 break
             status = self.visibility.status(
                 one.item_id, one.creator_id, draft.region, draft.audience
             )
-            (kept if servable(status) else hidden).append(n)
+            if not servable(status):
+                hidden.append(n)
+            elif one.reserve and not (
+                status == "visible" and self.budgets.reserve(one.item_id, draft.request_id, now_ms)
+            ):
+                spent.append(n)
+            else:
+                kept.append(n)
         for n in kept if draft.user_id else ():
             item_id = draft.candidates[n].item_id
             self._show(draft.user_id, item_id, now_ms + self._limits.served_ms)
-        page = CommittedPage(self.visibility.sequence, tuple(kept), tuple(hidden), ())
+        page = CommittedPage(self.visibility.sequence, tuple(kept), tuple(hidden), tuple(spent))
         self.served.append((draft, page))
         return page
 

@@ -25,11 +25,12 @@ class OnlineState(Protocol):
 
         Args:
             events: 1 to ``BATCH_EVENTS``, with different ids.
-            impressions: those of the same batch.
+            impressions: those of the same batch, and the reactions that the ladder counts.
             now_ms: ms since 1970.
 
         Raises:
             ConflictingEventsError: a known id came with another body; nothing was kept.
+            BarredEventsError: a user was erased; nothing was kept.
             StateUnreachableError: the batch must be sent again.
         """
 
@@ -38,6 +39,7 @@ class OnlineState(Protocol):
 
         Raises:
             VisibilityUnknownError: the state was emptied and is not filled again.
+            BarredUserError: the user was erased; nothing was kept.
             StateUnreachableError: no answer; the caller falls back to its mirror.
         """
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from serving.live.event_stream import STREAM, StreamLimits
+from serving.live.event_stream import BARRED, STREAM, StreamLimits
 from serving.live.scripts import Argument, Script, answered
 
 VISIBILITY, SEQUENCE = "visibility", "visibility:sequence"
@@ -26,11 +26,19 @@ class Candidate(NamedTuple):
 
 
 class Impression(NamedTuple):
-    """An item that a user saw, in the answer to `request_id` (empty if not known)."""
+    """An item that a user saw, or how they reacted to it.
+
+    Attributes:
+        request_id: of the answer that showed it; empty if not known.
+        subject: keyed hash of the user id, by which those who left are known.
+        reaction: one of ``serving.feed.exposure.REACTIONS``; empty for having seen it.
+    """
 
     user_id: str
     item_id: str
     request_id: str
+    subject: str = ""
+    reaction: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class PageDraft:
         k: results wanted.
         candidates: best first; those past k stand in for what is no longer visible.
         header: JSON of what the served log keeps of the request.
+        subject: keyed hash of the user id; empty for anonymous users.
     """
 
     request_id: str
@@ -51,6 +60,7 @@ class PageDraft:
     k: int
     header: bytes
     candidates: Sequence[Candidate]
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class CommittedPage:
         sequence: of the newest visibility change that was looked at.
         kept: positions of the candidates that are served, in order.
         hidden: positions of those that were taken down meanwhile.
-        spent: positions of those without exposure budget.
+        spent: positions of those without exposure budget, or limited meanwhile.
     """
 
     sequence: int
@@ -74,12 +84,17 @@ class VisibilityUnknownError(Exception):
     """The state holds no copy of visibility yet; nothing may be served by it."""
 
 
+class BarredUserError(Exception):
+    """The user was erased: nothing of them may be kept, so nothing was committed."""
+
+
 class Pages:
     """Commits pages and keeps the seen memory and the exposure of items.
 
-    Keys: ``visibility…``, ``shown:<user>``, ``held:<item>``, ``exposure:<item>`` and the stream of
-    served pages. Nothing here is acknowledged to anyone, so its server need not sync each write:
-    it may be another one than that of `EventStream`, whose disk would delay every answer.
+    Keys: ``visibility…``, ``shown:<user>``, ``held:<item>``, ``exposure:<item>``,
+    ``evidence:<item>:<what>`` and the stream of served pages. Nothing here is acknowledged to
+    anyone, so its server need not sync each write: it may be another one than that of
+    `EventStream`, whose disk would delay every answer.
     """
 
     def __init__(self, client: Any, limits: StreamLimits) -> None:
@@ -93,19 +108,22 @@ class Pages:
 
         Raises:
             VisibilityUnknownError: the state was emptied and is not filled again.
+            BarredUserError: the user was erased; commit it for an anonymous one.
             StateUnreachableError: no answer; the caller falls back to its mirror.
         """
-        keys = [STREAM, VISIBILITY, SEQUENCE]
+        keys = [STREAM, VISIBILITY, SEQUENCE, BARRED]
         answer = await self._commit(keys, page_arguments(draft, now_ms, self._limits))
         if answer[0] == b"unknown":
             raise VisibilityUnknownError("the state holds no copy of visibility")
+        if answer[0] == b"barred":
+            raise BarredUserError
         return CommittedPage(answer[1], *(tuple(positions) for positions in answer[2:]))
 
     async def note(self, impressions: Sequence[Impression], now_ms: int) -> None:
-        """Remember what was seen and confirm its exposure; doing it twice changes nothing more.
+        """Remember what was seen, confirm its exposure and count who reacted to it.
 
-        Called with every impression of a batch that is durable, known ones too: the call before
-        may have been cut off between the two.
+        Doing it twice changes nothing more. Called with all of a batch that is durable, known
+        events too: the call before may have been cut off between the two.
 
         Raises:
             StateUnreachableError: not done; the batch must be sent again.
@@ -114,7 +132,7 @@ class Pages:
         for impression in impressions:
             arguments += impression
         if impressions:
-            await self._note([], arguments)
+            await self._note([BARRED], arguments)
 
     async def shown(self, user_id: str, now_ms: int) -> frozenset[str]:
         """Items that the user saw, or that were served to them and may still be on the screen."""
@@ -139,6 +157,7 @@ def page_arguments(draft: PageDraft, now_ms: int, limits: StreamLimits) -> list[
         SHOWN_ITEMS,
         limits.held_ms,
         draft.header,
+        draft.subject,
     ]
     for item_id, creator_id, body, reserve in draft.candidates:
         arguments += (item_id, creator_id, "1" if reserve else "0", body)

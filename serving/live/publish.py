@@ -8,7 +8,7 @@ import orjson
 from serving.feed.contracts import Page, PageItem
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
-from serving.live.pages import Candidate, PageDraft, VisibilityUnknownError
+from serving.live.pages import BarredUserError, Candidate, PageDraft, VisibilityUnknownError
 from serving.live.state import StateUnreachableError
 
 SPARE_ITEMS = 10  # stand in for what was taken down since the candidates were found
@@ -21,7 +21,7 @@ class Viewing:
     """For whom and where a page is made.
 
     Attributes:
-        user_id: empty for anonymous users.
+        user_id: empty for anonymous users. subject: keyed hash of it.
         region: in upper case; empty if not known.
         surface: empty if not told.
         k: results wanted.
@@ -34,6 +34,7 @@ class Viewing:
     surface: str
     k: int
     trusted: bool
+    subject: str = ""
 
 
 async def published(
@@ -42,13 +43,18 @@ async def published(
     """Commit a page of at most ``k + SPARE_ITEMS`` items and return what may be answered.
 
     Without the state, a page that was filtered by a trusted mirror is as good as it can be;
-    without either, nothing may be shown.
+    without either, nothing may be shown. Of a user who was erased nothing is kept: they are served
+    as an anonymous one.
     """
     try:
         done = await state.commit(draft_of(page, viewing), now_ms)
         # A state that came back with less than we know already must not be believed.
         if mirror.sequence is not None and done.sequence >= mirror.sequence:
             return numbered(page, [page.items[n] for n in done.kept])
+    except BarredUserError:
+        return await published(
+            state, mirror, page, replace(viewing, user_id="", subject=""), now_ms
+        )
     except VisibilityUnknownError:
         pass
     except StateUnreachableError:
@@ -98,6 +104,7 @@ def draft_of(page: Page, viewing: Viewing) -> PageDraft:
         k=viewing.k,
         header=orjson.dumps(header),
         candidates=[_candidate(item) for item in page.items],
+        subject=viewing.subject,
     )
 
 

@@ -115,11 +115,12 @@ class Head:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Proof of one erasure.
+    """Proof of one erasure, and how far it has come.
 
     Attributes:
         subject_mac: keyed hash of the user id; the id itself is nowhere kept.
-        stores: for each place, how many records went.
+        stores: for each place looked at so far, how many records went.
+        erased_at_ms: from then on no store held anything of the user; None while under way.
         model: "pending" until no bundle trained with the user is left.
     """
 
@@ -127,7 +128,16 @@ class Receipt:
     subject_mac: str
     requested_at_ms: int
     stores: Mapping[str, int]
+    erased_at_ms: int | None
     model: ModelState
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """An erasure under way; `user_id` is None when only traces in free pages can be left."""
+
+    receipt_id: str
+    user_id: str | None
 
 
 class Catalogue(Protocol):
@@ -211,25 +221,41 @@ class Users(Protocol):
     def get(self, user_id: str) -> User:
         """One user. Raises: NotFound."""
 
-    def erase(self, actor: str, user_id: str, stores: Mapping[str, int]) -> Receipt:
-        """Remove a user and bar the return."""
-
-    def receipt_of(self, receipt_id: str) -> Receipt:
-        """One receipt. Raises: NotFound."""
-
     def subject(self, user_id: str) -> str:
         """Keyed hash of a user's id, as `changed` names them."""
 
     def changed(self, after: int | None) -> UserChanges:
         """Whose record changed after a number; of nobody if it is None."""
 
-    def has_left(self, user_id: str) -> bool:
-        """Whether the user was erased."""
+
+class Erasures(Protocol):
+    """Who left, who is leaving, and the proof of it."""
+
+    def request(self, actor: str, user_id: str) -> Receipt:
+        """Bar a user for good and ask for the removal of everything kept of them."""
+
+    def pending(self) -> list[Leaving]:
+        """Erasures under way, oldest first."""
+
+    def note(self, actor: str, receipt_id: str, found: Mapping[str, int]) -> None:
+        """Keep what was found, by store; the larger number wins."""
+
+    def forget(self, actor: str, leaving: Leaving) -> None:
+        """Remove the user from the records, and the name from the receipt."""
+
+    def close(self, actor: str, receipt_id: str) -> Receipt:
+        """Leave no trace in the database's files, then say that all is done."""
+
+    def receipt_of(self, receipt_id: str) -> Receipt:
+        """One receipt. Raises: NotFound."""
 
     def erased_subjects(self) -> frozenset[str]:
-        """Keyed hashes of everyone who left: the do-not-train list."""
+        """Keyed hashes of everyone who left or is leaving: the do-not-train list."""
 
-    def finish_receipts(self, actor: str, trained_after_ms: int) -> int:
+    def subject_count(self) -> int:
+        """Length of that list."""
+
+    def finish(self, actor: str, trained_after_ms: int) -> int:
         """Mark receipts whose user no remaining bundle has seen; return how many."""
 
 
@@ -283,6 +309,7 @@ class Stores:
     catalogue: Catalogue
     visibility: Visibility
     users: Users
+    erasures: Erasures
     keys: Keys
     bundles: Bundles
     trail: AuditTrail

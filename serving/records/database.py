@@ -214,9 +214,11 @@ def _vacuum(engine: Engine, turns: Path | None) -> None:
         plain: Any = connection.connection.dbapi_connection  # VACUUM runs outside transactions
         try:
             plain.execute("VACUUM")
-            plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
             raise RecordsUnreachable(f"{engine.url.database}: {error}") from error
+    if busy:
+        raise RecordsUnreachable(f"{engine.url.database}: a reader keeps the old pages in use")
 
 
 def _begin_postgresql(connection: Connection) -> None:

@@ -1,6 +1,5 @@
 """Secrets that must live outside the database: one file each, readable by its owner only."""
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -56,7 +55,7 @@ def secret_key(path: Path, from_environment: str | None = None) -> bytes:
 
 def pseudonym(key: bytes, subject: str) -> str:
     """What stays of an erased subject [64 hex digits]: recognisable to us, telling nothing."""
-    return hmac.new(key, subject.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, subject.encode(), "sha256").hex()
 
 
 def _read(path: Path) -> bytes:

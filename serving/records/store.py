@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving.records import api_keys, audit, bundles, catalogue, users, visibility
+from serving.records import api_keys, audit, bundles, catalogue, erasure, users, visibility
 from serving.records.access import ApiKey
 from serving.records.contracts import (
     AuditRow,
     BundleKind,
     Head,
+    Leaving,
     NewKey,
     Pointer,
     Price,
@@ -103,28 +104,48 @@ class SqlUsers:
     def get(self, user_id: str) -> User:
         return self.records.read(users.get, user_id)
 
-    def erase(self, actor: str, user_id: str, stores: Mapping[str, int]) -> Receipt:
-        receipt = self.records.write(actor, users.erase, user_id, stores)
-        self.records.vacuum()
-        return receipt
-
-    def receipt_of(self, receipt_id: str) -> Receipt:
-        return self.records.read(users.receipt_of, receipt_id)
-
     def subject(self, user_id: str) -> str:
         return pseudonym(self.records.secrets.subject, user_id)
 
     def changed(self, after: int | None) -> UserChanges:
         return self.records.read(users.changed, after)
 
-    def has_left(self, user_id: str) -> bool:
-        return self.records.read(users.is_erased, self.subject(user_id))
+
+@dataclass(frozen=True)
+class SqlErasures:
+    """``contracts.Erasures``."""
+
+    records: Records
+
+    def request(self, actor: str, user_id: str) -> Receipt:
+        return self.records.write(actor, erasure.request, user_id)
+
+    def pending(self) -> list[Leaving]:
+        return self.records.read(erasure.pending)
+
+    def note(self, actor: str, receipt_id: str, found: Mapping[str, int]) -> None:
+        self.records.write(actor, erasure.note, receipt_id, found)
+
+    def forget(self, actor: str, leaving: Leaving) -> None:
+        self.records.write(actor, erasure.forget, leaving)
+
+    def close(self, actor: str, receipt_id: str) -> Receipt:
+        self.records.vacuum()
+        return self.records.write(actor, erasure.close, receipt_id)
+
+    def receipt_of(self, receipt_id: str) -> Receipt:
+        return self.records.read(erasure.receipt_of, receipt_id)
 
     def erased_subjects(self) -> frozenset[str]:
-        return self.records.read(users.erased_subjects)
+        return self.records.read(erasure.erased_subjects)
 
-    def finish_receipts(self, actor: str, trained_after_ms: int) -> int:
-        return self.records.write(actor, users.finish_receipts, trained_after_ms)
+    def subject_count(self) -> int:
+        return self.records.read(erasure.subject_count)
+
+    def finish(self, actor: str, trained_after_ms: int) -> int:
+        if not self.records.read(erasure.awaiting_model):
+            return 0  # asked often; a change would wait for its turn
+        return self.records.write(actor, erasure.finish, trained_after_ms)
 
 
 @dataclass(frozen=True)

@@ -178,10 +178,12 @@ erasure_receipts = Table(
     "erasure_receipts",
     metadata,
     Column("receipt_id", String(32), primary_key=True),
-    Column("subject_mac", String(64), nullable=False, index=True),
+    Column("subject_mac", String(64), nullable=False, unique=True),
     Column("requested_at_ms", BigInteger, nullable=False),
     Column("stores", JSON, nullable=False),
     Column("model", String(16), nullable=False),
+    Column("user_id", String(128)),
+    Column("erased_at_ms", BigInteger),
 )
 
 do_not_train = Table(

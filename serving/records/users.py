@@ -1,6 +1,5 @@
-"""Users: what they told us, what they allowed, what they never want to see, and their leaving."""
+"""Users: what they told us, what they allowed, what they never want to see."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,16 +7,17 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from serving.records import audit
-from serving.records.contracts import Receipt, UserChanges
+from serving.records.contracts import UserChanges
 from serving.records.database import Transaction
+from serving.records.erasure import ERASE, is_erased
 from serving.records.errors import BadRows, Conflict, NotFound
 from serving.records.items import validation_faults
 from serving.records.profiles import User
 from serving.records.secret_keys import pseudonym
 from serving.records.tables import audit as trail
-from serving.records.tables import blocks, do_not_train, erasure_receipts, users
+from serving.records.tables import blocks, users
 
-PUT, ERASE = "user.put", "user.erase"  # acts in the audit trail
+PUT = "user.put"  # act in the audit trail
 
 
 def put(unit: Transaction, row: Mapping[str, Any]) -> User:
@@ -31,10 +31,10 @@ def put(unit: Transaction, row: Mapping[str, Any]) -> User:
         user = User.model_validate(row)
     except ValidationError as error:
         raise BadRows(validation_faults(0, error)) from error
-    if is_erased(unit.connection, pseudonym(unit.secrets.subject, user.user_id)):
+    subject = pseudonym(unit.secrets.subject, user.user_id)
+    if is_erased(unit.connection, subject):
         raise Conflict("this user was erased; their data is no longer accepted")
     _write(unit, user)
-    subject = pseudonym(unit.secrets.subject, user.user_id)
     audit.append(unit, PUT, subject, {"fields": sorted(user.model_fields_set)})
     return user
 
@@ -56,59 +56,6 @@ def get(connection: Connection, user_id: str) -> User:
     return User.model_validate(facts | {"blocks": blocked})
 
 
-def erase(unit: Transaction, user_id: str, stores: Mapping[str, int]) -> Receipt:
-    """Remove a user from the records, bar the return, and write the receipt.
-
-    Args:
-        unit: the transaction.
-        user_id: who leaves; an unknown one gets a receipt too.
-        stores: what was removed elsewhere (state, log), by place.
-    """
-    subject = pseudonym(unit.secrets.subject, user_id)
-    gone = unit.connection.execute(delete(blocks).where(blocks.c.user_id == user_id)).rowcount
-    gone += unit.connection.execute(delete(users).where(users.c.user_id == user_id)).rowcount
-    if not is_erased(unit.connection, subject):
-        barred = insert(do_not_train).values(subject_mac=subject, at_ms=unit.now_ms)
-        unit.connection.execute(barred)
-    counts = {**stores, "records": gone}
-    receipt = Receipt(secrets.token_hex(16), subject, unit.now_ms, counts, "pending")
-    unit.connection.execute(insert(erasure_receipts).values(**vars(receipt)))
-    audit.append(unit, ERASE, subject, {"receipt": receipt.receipt_id, "stores": counts})
-    return receipt
-
-
-def finish_receipts(unit: Transaction, trained_after_ms: int) -> int:
-    """Mark receipts whose user no remaining bundle has seen; return how many.
-
-    Args:
-        unit: the transaction.
-        trained_after_ms: when the data of the oldest remaining bundle was read.
-    """
-    waiting = (erasure_receipts.c.model == "pending") & (
-        erasure_receipts.c.requested_at_ms < trained_after_ms
-    )
-    done = unit.connection.execute(update(erasure_receipts).where(waiting).values(model="done"))
-    return done.rowcount
-
-
-def receipt_of(connection: Connection, receipt_id: str) -> Receipt:
-    """One receipt.
-
-    Raises:
-        NotFound: no such receipt.
-    """
-    query = select(erasure_receipts).where(erasure_receipts.c.receipt_id == receipt_id)
-    found = connection.execute(query).mappings().first()
-    if found is None:
-        raise NotFound(f"receipt {receipt_id}: none")
-    return Receipt(**found)
-
-
-def erased_subjects(connection: Connection) -> frozenset[str]:
-    """Keyed hashes of everyone who left: the do-not-train list."""
-    return frozenset(connection.execute(select(do_not_train.c.subject_mac)).scalars())
-
-
 def changed(connection: Connection, after: int | None) -> UserChanges:
     """Whose record changed after a number; every such act stands in the audit trail.
 
@@ -122,12 +69,6 @@ def changed(connection: Connection, after: int | None) -> UserChanges:
     acts = trail.c.action.in_((PUT, ERASE)) & (trail.c.sequence > after)
     subjects = connection.execute(select(trail.c.subject).where(acts)).scalars()
     return UserChanges(newest, frozenset(subjects))
-
-
-def is_erased(connection: Connection, subject_mac: str) -> bool:
-    """Whether the owner of a keyed hash has left."""
-    query = select(do_not_train.c.at_ms).where(do_not_train.c.subject_mac == subject_mac)
-    return connection.execute(query).first() is not None
 
 
 def _write(unit: Transaction, user: User) -> None:

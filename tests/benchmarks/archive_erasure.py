@@ -28,7 +28,8 @@ TODAY = "2099-01-01"
 class GeneratedStream:
     """A stream whose entries are made when they are read."""
 
-    def __init__(self, events: int) -> None:
+    def __init__(self, events: int, start_ms: int = START_MS) -> None:
+        self._start_ms = start_ms
         self._batches = events // BATCH
         self._chance = random.Random(SEED)
 
@@ -41,6 +42,10 @@ class GeneratedStream:
         first = 0 if after == "0-0" else self._number(after) + 1
         return [self._entry(n) for n in range(first, min(first + count, self._batches))]
 
+    def newest(self) -> str:
+        """See `_entry`."""
+        return self._id(self._batches - 1)
+
     def trim(self, through: str) -> None:
         """Nothing is kept."""
 
@@ -48,14 +53,20 @@ class GeneratedStream:
         return int(entry.split("-")[1])
 
     def _entry(self, number: int) -> Entry:
-        ms = START_MS + number * DAYS * DAY_MS // self._batches
+        ms = self._ms(number)
         lines = [orjson.dumps(self._event(f"{number}-{n}", ms)) for n in range(BATCH)]
-        return Entry(f"{ms}-{number}", {b"kind": b"events", b"body": b"\n".join(lines)})
+        return Entry(self._id(number), {b"kind": b"events", b"body": b"\n".join(lines)})
+
+    def _id(self, number: int) -> str:
+        return f"{self._ms(number)}-{number}"
+
+    def _ms(self, number: int) -> int:
+        return self._start_ms + number * DAYS * DAY_MS // self._batches
 
     def _event(self, name: str, ms: int) -> dict[str, str | int]:
         return {
             "event_id": f"event-{name}",
-            "user_id": f"user-{self._chance.randrange(USERS)}",
+            "user_id": f"user-{self._chance.randrange(USERS):05d}",
             "item_id": f"item-{self._chance.randrange(50_000)}",
             "type": self._chance.choice(("impression", "play", "like")),
             "time": ms,
@@ -82,9 +93,9 @@ def main() -> None:
         figures["archived_per_s"] = events / (time.perf_counter() - started)
         figures["rows_archived"] = rows(store)
         for name, work in (
-            ("erase_loose_s", lambda: erase(store, "user-7")),
+            ("erase_loose_s", lambda: erase(store, "user-00007")),
             ("compact_s", lambda: compact(store, TODAY)),
-            ("erase_compacted_s", lambda: erase(store, "user-8")),
+            ("erase_compacted_s", lambda: erase(store, "user-00008")),
         ):
             started = time.perf_counter()
             work()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from models.bundle import publish
-from serving.archive.compaction import read_rows
+from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
 from tests.benchmarks.calls import Caller, event
 from tests.e2e.server import STOP_LIMIT_S, alive, family, free_ports, launched

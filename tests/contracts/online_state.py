@@ -1,19 +1,27 @@
 """The contract of `OnlineState`, for every implementation."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from serving.feed.contracts import Behaviour
-from serving.live.event_stream import Appended, ConflictingEventsError, LoggedEvent, logged_event
+from serving.live.event_stream import (
+    Appended,
+    BarredEventsError,
+    ConflictingEventsError,
+    LoggedEvent,
+    logged_event,
+)
 from serving.live.online_state import OnlineState
-from serving.live.pages import Candidate, Impression, PageDraft
+from serving.live.pages import BarredUserError, Candidate, Impression, PageDraft
 from serving.live.state import RECENT_EVENTS, UserState, is_impression
 
 NOW = 1_800_000_000_000
 MINUTE, DAY = 60_000, 86_400_000
 Hide = Callable[[Sequence[str]], Awaitable[None]]
+Bar = Callable[[str], Awaitable[None]]
 
 
 def logged(user_id: str, behaviour: Behaviour, event_id: str | None = None) -> LoggedEvent:
@@ -40,7 +48,7 @@ def draft(user_id: str, *names: str, k: int) -> PageDraft:
 
 @pytest.mark.anyio
 class OnlineStateContract:
-    """Subclasses give the fixtures `state` and `hide`, which takes down subjects of it."""
+    """Subclasses give the fixtures `state`, `hide`, which takes down subjects of it, and `bar`."""
 
     @pytest.fixture
     def user(self) -> str:
@@ -127,6 +135,22 @@ class OnlineStateContract:
         await state.commit(draft(user, "a", "b", "c", k=2), NOW)
         assert (await state.read(user, NOW + 29 * MINUTE)).seen == {"a", "b"}
         assert (await state.read(user, NOW + 31 * MINUTE)).seen == set()
+
+    async def test_nothing_of_a_barred_user_is_kept(
+        self, state: OnlineState, hide: Hide, bar: Bar, user: str
+    ) -> None:
+        await hide([])
+        await bar(f"subject of {user}")
+        theirs = logged(user, Behaviour("a", "like", 1))._replace(subject=f"subject of {user}")
+        other = logged(user + "'s friend", Behaviour("a", "like", 1))
+        with pytest.raises(BarredEventsError) as refused:
+            await state.append([other, theirs], [], NOW)
+        assert refused.value.positions == (1,)
+        page = replace(draft(user, "a", k=1), subject=f"subject of {user}")
+        with pytest.raises(BarredUserError):
+            await state.commit(page, NOW)
+        assert await state.read(user, NOW) == UserState()
+        assert await state.read(user + "'s friend", NOW) == UserState()
 
     async def test_it_says_that_it_answers(self, state: OnlineState) -> None:
         assert await state.reachable()

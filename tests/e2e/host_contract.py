@@ -14,6 +14,7 @@ import pytest
 
 from serving.api.errors import ErrorAnswer
 from serving.api.schemas import FeedAnswer, RankAnswer
+from serving.archive.commits import SegmentKind
 from tests.e2e.server import Server
 from tests.serving.api.bad_requests import BAD_REQUESTS, BadRequest
 
@@ -80,6 +81,29 @@ class HostContract:
         shown = [(item["item_id"], item["position"] - 1) for item in response["items"]]
         assert [(row["item_id"], row["position"]) for row in rows] == shown
         assert {(row["source"], row["propensity"]) for row in rows} == {("popular", 1.0)}
+
+    def test_an_erased_user_is_nowhere_and_stays_away(self, server: Server) -> None:
+        user = f"leaving-{uuid4().hex}"
+        server.http.put(f"/v1/users/{user}", json={"region": "CN", "birth_year": 1990})
+        batch = {"events": [like(user, "item-3"), like(user, "item-8")]}
+        assert server.http.post("/v1/events", json=batch).status_code == 202
+        feed(server, user)
+        receipt = server.http.delete(f"/v1/users/{user}")
+        assert receipt.status_code == 200, receipt.text
+        assert receipt.json()["stores"] == {
+            "archive": 12,
+            "state": 1,
+            "live_state": 1,
+            "records": 1,
+        }
+        refused = server.http.post("/v1/events", json={"events": [like(user, "item-3")]})
+        assert refused.json()["error"]["code"] == "user_erased"
+        assert feed(server, user).degraded == ["unknown_user"]
+        assert server.http.get(f"/v1/users/{user}/export").status_code == 404
+        files = [path for path in server.folder.rglob("*") if path.is_file()]
+        assert not [path for path in files if user.encode() in path.read_bytes()]
+        kinds: tuple[SegmentKind, ...] = ("events", "served", "rejected")
+        assert not [kind for kind in kinds if user in repr(server.archived(kind))]
 
     def test_what_is_taken_down_is_served_to_nobody_until_it_is_restored(
         self, server: Server

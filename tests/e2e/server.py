@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from serving.archive.commits import SegmentKind
-from serving.archive.compaction import read_rows
+from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
 
 ROOT = Path(__file__).parents[2]

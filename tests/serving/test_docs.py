@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from configs.exposure import ExposureConfig
 from configs.schema import FeedConfig, ServingConfig
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 
@@ -23,6 +24,12 @@ def keys(schema: type[BaseModel], prefix: str = "") -> list[str]:
         else:
             found.append(prefix + name)
     return found
+
+
+@pytest.mark.parametrize("key", keys(ExposureConfig))
+def test_every_limit_of_the_ladder_is_explained(key: str) -> None:
+    page = (ROOT / "docs" / "exposure.md").read_text(encoding="utf-8")
+    assert f"`{key}`" in page
 
 
 @pytest.mark.parametrize("key", keys(ServingConfig) + keys(FeedConfig))

@@ -1,14 +1,24 @@
 -- Append one batch of events, all or nothing: deduplicate, log, and bring the online state up to date.
--- KEYS  1 stream of events   2 hash of the generations of known ids
+-- KEYS  1 stream of events   2 hash of the generations of known ids   3 set of the barred subjects
 -- ARGV  now_ms, ids per generation, generation age ms, kept ms, stream limit, recent limit,
 --       bucket ms, buckets kept, then FIELDS per event:
---       hash of the event's id, digest, body, user_id, recent entry or '', counter or ''
--- Returns  {'ok', entry id or '', fresh, duplicate...} | {'conflict', position...} | {'full'}
-local FIRST, FIELDS, GENERATIONS = 9, 6, 6
+--       hash of the event's id, digest, body, user_id, recent entry or '', counter or '',
+--       keyed hash of the user_id
+-- Returns  {'ok', entry id or '', fresh, duplicate...} | {'conflict', position...} | {'full'} |
+--          {'barred', position...}
+local FIRST, FIELDS, GENERATIONS = 9, 7, 6
 local now, per_generation, max_age, kept_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local recent_limit, bucket_ms, buckets_kept = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[5]) then return {'full'} end
+
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  local barred = {}
+  for i = FIRST, #ARGV, FIELDS do
+    if redis.call('SISMEMBER', KEYS[3], ARGV[i + 6]) == 1 then barred[#barred + 1] = (i - FIRST) / FIELDS end
+  end
+  if #barred > 0 then return {'barred', unpack(barred)} end
+end
 
 local ids = {}
 for i = FIRST, #ARGV, FIELDS do ids[#ids + 1] = ARGV[i] end

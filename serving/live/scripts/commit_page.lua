@@ -1,16 +1,20 @@
 -- The last step of a feed answer: drop what is no longer visible, reserve exposure, log what was
 -- served; all of it at one moment.
 -- KEYS  1 stream of events   2 hash of visibility rows   3 its sequence number
+--       4 set of the barred subjects
 -- ARGV  now_ms, request_id, user_id, region, audience, k, shown ms, shown limit, held ms, header,
+--       keyed hash of the user_id,
 --       then FIELDS per candidate, best first: item_id, creator_id, '1' to reserve, body
--- Returns  {'ok', sequence, {kept positions}, {hidden positions}, {spent positions}} | {'unknown'}
-local FIRST, FIELDS = 11, 4
+-- Returns  {'ok', sequence, {kept positions}, {hidden positions}, {spent positions}} | {'unknown'} |
+--          {'barred'}
+local FIRST, FIELDS = 12, 4
 local now, request, user, region, audience = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local k, shown_ms, shown_limit, held_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local STRICTNESS = {visible = 0, limited = 1, pending = 2, hidden = 3}
 
 local sequence = redis.call('GET', KEYS[3])
 if not sequence then return {'unknown'} end
+if redis.call('SISMEMBER', KEYS[4], ARGV[11]) == 1 then return {'barred'} end
 
 -- The same rules as serving.records.status.resolve, on [region, audience, decided, version, sequence, status].
 local function strictness(encoded)
@@ -40,10 +44,10 @@ end
 local rows = #subjects > 0 and redis.call('HMGET', KEYS[2], unpack(subjects)) or {}
 
 local function reserved(item)
-  local held, ladder = 'held:' .. item, redis.call('HMGET', 'exposure:' .. item, 'budget', 'confirmed')
+  local held, ladder = 'held:' .. item, redis.call('HMGET', 'exposure:' .. item, 'budget', 'confirmed', 'closed')
   redis.call('ZREMRANGEBYSCORE', held, '-inf', now)
   local spent = tonumber(ladder[2] or '0') + redis.call('ZCARD', held)
-  if not ladder[1] or spent >= tonumber(ladder[1]) then return false end
+  if not ladder[1] or ladder[3] == '1' or spent >= tonumber(ladder[1]) then return false end
   redis.call('ZADD', held, now + held_ms, request)
   redis.call('PEXPIRE', held, held_ms)
   return true
@@ -53,9 +57,10 @@ local kept, hidden, spent, bodies, shown = {}, {}, {}, {}, {}
 for n = 1, #subjects / 2 do
   if #kept == k then break end
   local i = FIRST + (n - 1) * FIELDS
-  if math.max(strictness(rows[2 * n - 1]), strictness(rows[2 * n])) > STRICTNESS.limited then
+  local found = math.max(strictness(rows[2 * n - 1]), strictness(rows[2 * n]))
+  if found > STRICTNESS.limited then
     hidden[#hidden + 1] = n - 1
-  elseif ARGV[i + 2] == '1' and not reserved(ARGV[i]) then
+  elseif ARGV[i + 2] == '1' and (found == STRICTNESS.limited or not reserved(ARGV[i])) then
     spent[#spent + 1] = n - 1
   else
     kept[#kept + 1] = n - 1

@@ -1,16 +1,32 @@
--- What impressions change of the online state; running it twice changes nothing more.
--- ARGV  now_ms, shown ms, shown limit, then triples: user_id, item_id, request_id or ''
+-- What impressions and reactions change of the online state; running it twice changes nothing more.
+-- KEYS  1 set of the barred subjects, of whom nothing is noted
+-- ARGV  now_ms, shown ms, shown limit, then FIELDS each: user_id, item_id, request_id or '',
+--       keyed hash of the user_id, reaction or '' for an impression
 -- Returns  how many reservations were confirmed
-local FIRST, FIELDS = 4, 3
+local FIRST, FIELDS = 4, 5
 local now, shown_ms, shown_limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local shown, confirmed = {}, 0
 
+-- Of whom an item on the ladder was seen: a sketch that counts people once and names nobody.
+local function witness(item, what, user)
+  local ladder = 'exposure:' .. item
+  if redis.call('EXISTS', ladder) == 0 then return end
+  local key = 'evidence:' .. item .. ':' .. what
+  redis.call('PFADD', key, user)
+  local left = redis.call('PTTL', ladder)
+  if left > 0 then redis.call('PEXPIRE', key, left) end
+end
+
 for i = FIRST, #ARGV, FIELDS do
-  local user, item, request = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  shown[user] = shown[user] or {}
-  table.insert(shown[user], now + shown_ms)
-  table.insert(shown[user], item)
-  if request ~= '' and redis.call('ZREM', 'held:' .. item, request) == 1 then
+  local user, item, request, reaction = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
+  local stays = redis.call('SISMEMBER', KEYS[1], ARGV[i + 3]) == 0
+  if stays and reaction == '' then
+    shown[user] = shown[user] or {}
+    table.insert(shown[user], now + shown_ms)
+    table.insert(shown[user], item)
+  end
+  if stays then witness(item, reaction == '' and 'viewers' or reaction, user) end
+  if reaction == '' and request ~= '' and redis.call('ZREM', 'held:' .. item, request) == 1 then
     redis.call('HINCRBY', 'exposure:' .. item, 'confirmed', 1)
     confirmed = confirmed + 1
   end

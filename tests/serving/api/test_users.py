@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from serving.api import erasures
+from serving.live.memory_state import MemoryState
 from tests.serving.api.conftest import Served
 
 PATH = "/v1/users/u-1"
@@ -46,3 +48,45 @@ def test_the_export_holds_facts_and_behaviour(served: Served) -> None:
     assert [one["item_id"] for one in found["recent"]] == ["item-1"]
     served.client.request("PUT", PATH, json=FACTS)
     assert served.client.get(f"{PATH}/export").json()["user"]["region"] == "CN"
+
+
+def like(user_id: str, event_id: str) -> dict[str, Any]:
+    event = {"event_id": event_id, "user_id": user_id, "item_id": "item-1", "type": "like"}
+    return event | {"time": "2026-01-01T00:00:00Z"}
+
+
+def test_an_erasure_is_told_as_under_way_until_it_is_done(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasures, "WAIT_S", 0.0)
+    served.client.request("PUT", PATH, json=FACTS)
+    asked = served.client.request("DELETE", PATH)
+    assert (asked.status_code, asked.json()["erased_at_ms"]) == (202, None)
+    assert "u-1" not in asked.text
+    assert served.client.request("PUT", PATH, json=FACTS).status_code == 409
+    receipt_id = asked.json()["receipt_id"]
+    store = served.services.stores.erasures
+    (leaving,) = store.pending()
+    store.forget("archiver", leaving)
+    store.close("archiver", receipt_id)
+    receipt = served.client.get(f"/v1/erasures/{receipt_id}").json()
+    assert (receipt["stores"], receipt["model"]) == ({"records": 3}, "pending")
+    assert receipt["erased_at_ms"] >= receipt["requested_at_ms"]
+    assert served.client.get("/v1/erasures/none").status_code == 404
+
+
+def test_events_of_the_erased_are_refused_and_their_pages_are_anonymous(served: Served) -> None:
+    state = served.services.state
+    assert isinstance(state, MemoryState)
+    state.barred.add(served.services.stores.users.subject("u-1"))
+    served.services.clock_ms = lambda: 1_767_300_000_000
+    batch = {"events": [like("u-2", "a"), like("u-1", "b")]}
+    refused = served.client.post("/v1/events", json=batch)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "user_erased")
+    assert [one["field"] for one in refused.json()["error"]["details"]] == ["events.1.user_id"]
+    assert served.client.get("/v1/users/u-2/export").status_code == 404  # nothing was kept
+    page = served.client.post("/v1/feed", json={"user_id": "u-1", "k": 3})
+    assert (page.status_code, len(page.json()["items"])) == (200, 3)
+    draft, _ = state.served[-1]
+    assert draft.user_id == ""
+    assert b"u-1" not in draft.header

@@ -30,6 +30,9 @@ class MemoryStream:
     def read(self, after: str, count: int) -> list[Entry]:
         return [entry for entry in self.entries if order(entry.id) > order(after)][:count]
 
+    def newest(self) -> str:
+        return self.entries[-1].id if self.entries else "0-0"
+
     def trim(self, through: str) -> None:
         self.entries = [entry for entry in self.entries if order(entry.id) > order(through)]
 
@@ -87,7 +90,7 @@ def served_fields(request: str, *items: str, user: str = "u1") -> dict[bytes, by
 
 
 def event_ids(store: ArchiveStore) -> list[str]:
-    from serving.archive.compaction import read_rows
+    from serving.archive.reading import read_rows
 
     ids: list[str] = read_rows(store, "events")["event_id"].to_pylist()
     return ids

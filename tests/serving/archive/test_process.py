@@ -45,7 +45,7 @@ def test_a_killed_archiver_goes_on_at_once(
     server: StateServer, client: Redis, tmp_path: Path
 ) -> None:
     store = LocalStore(tmp_path)
-    archiver = ArchiverProcess([server.url], str(tmp_path), INTERVAL_S)
+    archiver = ArchiverProcess({"state": server.url}, str(tmp_path), INTERVAL_S)
     archiver.start()
     try:
         client.xadd("events", event_fields("a"))
@@ -65,7 +65,7 @@ def test_a_killed_archiver_goes_on_at_once(
 def test_it_ends_with_a_launcher_that_was_killed(server: StateServer, tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, time; from serving.archive.process import ArchiverProcess;"
-        "a = ArchiverProcess([sys.argv[1]], sys.argv[2], 0.05); a.start();"
+        "a = ArchiverProcess({'state': sys.argv[1]}, sys.argv[2], 0.05); a.start();"
         "print(a.process_id, flush=True); time.sleep(0.1); os.kill(os.getpid(), signal.SIGKILL)"
     )
     command = [sys.executable, "-c", script, server.url, str(tmp_path)]
@@ -82,7 +82,7 @@ def test_a_damaged_archive_is_named_and_left_as_it_is(
     damaged.parent.mkdir(parents=True)
     damaged.write_text("{")
     client.xadd("events", event_fields("a"))
-    archiver = ArchiverProcess([server.url], str(tmp_path), INTERVAL_S)
+    archiver = ArchiverProcess({"state": server.url}, str(tmp_path), INTERVAL_S)
     archiver.start()
     said = ""
     deadline = time.monotonic() + 30

@@ -9,7 +9,7 @@ from redis import Redis
 
 from serving.archive.archiver import RedisStream
 from serving.archive.store import LocalStore
-from serving.archive.worker import ArchiverLease, run
+from serving.archive.worker import ArchiverLease, Duties, run
 from serving.live.supervisor import StateServer
 from tests.serving.archive.streams import event_fields, event_ids
 
@@ -26,8 +26,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 def started(client: Redis, store: LocalStore, stop: threading.Event) -> threading.Thread:
     streams = [RedisStream(client), RedisStream(client, "served")]
-    args = (ArchiverLease(client), streams, store, stop, 0.01, lambda: "2099-01-01")
-    thread = threading.Thread(target=run, args=args)
+    duties = Duties(streams, store, day=lambda: "2099-01-01")
+    thread = threading.Thread(target=run, args=(ArchiverLease(client), duties, stop, 0.01))
     thread.start()
     return thread
 

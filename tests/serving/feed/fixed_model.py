@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from embeddings.feed_model import best_of_interests
 from embeddings.index import ExactIndex
@@ -58,14 +59,8 @@ def engine_over(
     count = len(model.popularity)
     creators = creators if creators is not None else [f"creator-{n}" for n in range(count)]
     durations = durations if durations is not None else [None] * count
-    shelf = make_shelf(
-        [
-            {"creator_id": creator, "duration_ms": duration}
-            for creator, duration in zip(creators, durations, strict=True)
-        ],
-        model.popularity,
-    )
-    return FeedEngine(model, shelf, HISTORY_LENGTH)
+    items = pa.table({"creator_id": list(creators), "duration_ms": list(durations)})
+    return FeedEngine(model, make_shelf(items, model.popularity), HISTORY_LENGTH)
 
 
 def ring_model(count: int = 24) -> FixedModel:

@@ -17,15 +17,18 @@ from serving.feed.scorers import interest_scores
 from serving.feed.selectors import spread_creators
 from serving.feed.shelf import NO_CREATOR, POPULAR_DEPTH, make_shelf
 from serving.feed.terms import ANYONE, terms_of
+from tests.item_table import item_table
 
 NAMES = Vocabulary(["a", "b", "c", "d"])
 SHELF = make_shelf(
-    [
-        {"creator_id": "x", "duration_ms": 10_000},
-        {"creator_id": "y"},
-        {"creator_id": "x", "duration_ms": 60_000},
-        {"creator_id": None, "duration_ms": 5_000},
-    ],
+    item_table(
+        [
+            {"creator_id": "x", "duration_ms": 10_000},
+            {"creator_id": "y"},
+            {"creator_id": "x", "duration_ms": 60_000},
+            {"creator_id": None, "duration_ms": 5_000},
+        ]
+    ),
     np.array([1, 3, 2, 3], np.float32),
 )
 
@@ -44,7 +47,7 @@ def test_shelf_numbers_creators_and_sorts_by_popularity() -> None:
 
 def test_shelf_keeps_only_as_many_popular_rows_as_a_page_can_need() -> None:
     count = POPULAR_DEPTH + 10
-    shelf = make_shelf([{}] * count, np.arange(count, dtype=np.float32))
+    shelf = make_shelf(item_table([{}] * count), np.arange(count, dtype=np.float32))
     assert len(shelf.popular_rows) == POPULAR_DEPTH
     assert shelf.popular_rows[0] == count - 1
 
@@ -101,9 +104,8 @@ def test_any_filter_can_be_added() -> None:
 
 def spread(codes: list[int], k: int, window: int, limit: int) -> list[int]:
     creators = [None if code < 0 else f"creator-{code}" for code in codes]
-    shelf = make_shelf(
-        [{"creator_id": creator} for creator in creators], np.zeros(len(codes), np.float32)
-    )
+    items = item_table([{"creator_id": creator} for creator in creators])
+    shelf = make_shelf(items, np.zeros(len(codes), np.float32))
     page = spread_creators(unscored(np.arange(len(codes)), "interest"), shelf, k, window, limit)
     return [int(row) for row in page.rows]
 

@@ -1,5 +1,6 @@
 """What the catalogue's facts allow whom."""
 
+import random
 from typing import Any
 
 import numpy as np
@@ -7,17 +8,19 @@ import pytest
 
 from models.features import empty_history
 from serving.feed.candidates import unscored
-from serving.feed.facts import facts_of
+from serving.feed.facts import COLUMNS, Facts, facts_of
 from serving.feed.filters import FACT_FILTERS, filtered
 from serving.feed.hydrate import Viewer
 from serving.feed.terms import ANYONE, Standing, terms_of
+from tests.item_table import item_table
 
 NONE = np.empty(0, np.int64)
 
 
 def reason_of(item: dict[str, Any], standing: Standing, now_ms: int = 1_000) -> str | None:
     """Why an item, third of four, is not shown."""
-    facts = facts_of([{}, {"regions": ["FR"]}, item, {"language": "fr", "creator_id": "c-2"}])
+    items = [{}, {"regions": ["FR"]}, item, {"language": "fr", "creator_id": "c-2"}]
+    facts = facts_of(item_table(items))
     viewer = Viewer(empty_history(), NONE, NONE, terms_of(standing, facts, now_ms))
     _, reasons = filtered(unscored(np.array([2]), "interest"), FACT_FILTERS, viewer)
     return reasons.get(2)
@@ -55,8 +58,34 @@ def test_each_fact_allows_or_refuses(
     assert reason_of(item, standing) == expected
 
 
+def test_a_table_says_the_same_as_its_items_one_by_one() -> None:
+    values: dict[str, list[Any]] = {
+        "creator_id": ["c-1", "c-2", None],
+        "category": ["a/b", "", None],
+        "language": ["zh-Hant", "EN", None],
+        "regions": [["CN", "SG"], ["CN"], [], None],
+        "duration_ms": [1_500.5, None],
+        "published_at_ms": [1_000, None],
+        "expires_at_ms": [2_000, None],
+        "audience": ["adult", "all", None],
+        "kind": ["product", "video", None],
+        "product_ids": [["p"], [], None],
+        "in_stock": [True, False, None],
+    }
+    chance = random.Random(0)
+    items = [{name: chance.choice(some) for name, some in values.items()} for _ in range(300)]
+    expected = Facts()
+    for row, item in enumerate(items):
+        expected.put(row, item)
+    found = facts_of(item_table(items))
+    for name in COLUMNS.names or ():
+        np.testing.assert_array_equal(found.column(name), expected.column(name), name)
+    assert found.creators.values == expected.creators.values
+    assert found.regions.values == expected.regions.values
+
+
 def test_facts_are_written_anew_and_grow() -> None:
-    facts = facts_of([{"creator_id": f"c-{n % 7}"} for n in range(700)])
+    facts = facts_of(item_table([{"creator_id": f"c-{n % 7}"} for n in range(700)]))
     assert (len(facts), len(facts.creators.values)) == (700, 7)
     facts.put(3, {"creator_id": "new", "duration_ms": 5})
     assert facts.creators.values[facts.column("creator")[3]] == "new"

@@ -5,6 +5,7 @@ import pytest
 from redis.asyncio import Redis
 
 from serving.feed.contracts import Behaviour
+from serving.live.event_stream import BARRED
 from serving.live.memory_state import MemoryState
 from serving.live.mirror import encode_rows
 from serving.live.online_state import OnlineState
@@ -13,7 +14,7 @@ from serving.live.redis_state import RedisState
 from serving.live.state import StateUnreachableError, UserState
 from serving.live.supervisor import StateServer
 from serving.records.status import EVERYONE, StatusRow
-from tests.contracts.online_state import NOW, Hide, OnlineStateContract, logged
+from tests.contracts.online_state import NOW, Bar, Hide, OnlineStateContract, logged
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +36,13 @@ class TestMemoryState(OnlineStateContract):
 
         return hidden
 
+    @pytest.fixture
+    def bar(self, state: MemoryState) -> Bar:
+        async def barred(subject: str) -> None:
+            state.barred.add(subject)
+
+        return barred
+
 
 class TestRedisState(OnlineStateContract):
     @pytest.fixture
@@ -46,6 +54,10 @@ class TestRedisState(OnlineStateContract):
     @pytest.fixture
     def hide(self, state_server: StateServer) -> Hide:
         return hidden_at(state_server.url)
+
+    @pytest.fixture
+    def bar(self, state_server: StateServer) -> Bar:
+        return barred_at(state_server.url)
 
 
 class TestRedisStateOnTwoServers(OnlineStateContract):
@@ -59,10 +71,23 @@ class TestRedisStateOnTwoServers(OnlineStateContract):
     def hide(self, live_url: str) -> Hide:
         return hidden_at(live_url)
 
+    @pytest.fixture
+    def bar(self, state_server: StateServer, live_url: str) -> Bar:
+        return barred_at(state_server.url, live_url)
+
 
 def encoded(subjects: Sequence[str]) -> dict[str, str]:
     rows = [StatusRow(subject, EVERYONE, "hidden", True, 1, 1) for subject in subjects]
     return {row.subject: encode_rows([row]) for row in rows}
+
+
+def barred_at(*urls: str) -> Bar:
+    async def barred(subject: str) -> None:
+        for url in urls:
+            async with Redis.from_url(url) as client:
+                await client.sadd(BARRED, subject)
+
+    return barred
 
 
 def hidden_at(url: str) -> Hide:

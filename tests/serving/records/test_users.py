@@ -5,10 +5,11 @@ import pytest
 from sqlalchemy import select
 
 from serving.records import bundles
+from serving.records.contracts import Leaving
 from serving.records.database import Records
 from serving.records.errors import BadRows, Conflict, NotFound
 from serving.records.secret_keys import load_secrets, pseudonym, secret_key
-from serving.records.store import SqlUsers
+from serving.records.store import SqlAuditTrail, SqlErasures, SqlUsers
 from serving.records.tables import audit, metadata
 from tests.serving.records.conftest import SECRETS
 
@@ -49,17 +50,22 @@ def test_bad_users_are_refused(records: Records, change: dict[str, Any], said: s
 
 
 def test_erasure_leaves_only_keyed_hashes(records: Records) -> None:
-    store = SqlUsers(records)
+    store, erasures = SqlUsers(records), SqlErasures(records)
     store.put("app", person())
-    receipt = store.erase("app", "u-secret-7", {"state": 3, "log": 12})
-    assert receipt.stores == {"state": 3, "log": 12, "records": 3}
-    assert store.receipt_of(receipt.receipt_id) == receipt
-    with pytest.raises(NotFound):
-        store.get("u-secret-7")
+    asked = erasures.request("app", "u-secret-7")
+    assert (asked.stores, asked.erased_at_ms, asked.model) == ({}, None, "pending")
     with pytest.raises(Conflict, match="no longer accepted"):
         store.put("app", person())
-    assert store.has_left("u-secret-7")
-    assert not store.has_left("u-other")
+    erasures.note("app", asked.receipt_id, {"archive": 12})
+    (leaving,) = erasures.pending()
+    erasures.forget("app", leaving)
+    with pytest.raises(NotFound):
+        store.get("u-secret-7")
+    assert erasures.pending() == [Leaving(asked.receipt_id, None)]
+    receipt = erasures.close("app", asked.receipt_id)
+    assert receipt.stores == {"archive": 12, "records": 3}
+    assert erasures.receipt_of(receipt.receipt_id) == receipt
+    assert erasures.pending() == []
     for table in metadata.sorted_tables:
         rows = records.read(lambda c, t: c.execute(select(t)).all(), table)
         assert "u-secret-7" not in repr(rows)
@@ -68,14 +74,33 @@ def test_erasure_leaves_only_keyed_hashes(records: Records) -> None:
         assert all(b"u-secret-7" not in file.read_bytes() for file in folder.iterdir())
 
 
+def test_an_erasure_asked_for_again_keeps_its_receipt(records: Records) -> None:
+    erasures = SqlErasures(records)
+    first = erasures.request("app", "u1")
+    assert erasures.request("app", "u1") == first
+    erasures.note("app", first.receipt_id, {"archive": 9})
+    erasures.note("app", first.receipt_id, {"archive": 4, "state": 1})  # cut off, and begun anew
+    erasures.close("app", first.receipt_id)
+    again = erasures.request("app", "u1")
+    assert (again.receipt_id, again.erased_at_ms) == (first.receipt_id, None)
+    assert again.stores == {"archive": 9, "state": 1}
+    acts = [row.action for row in SqlAuditTrail(records).rows(0, 10)]
+    assert acts == ["user.erase.request", "user.erase", "user.erase.request"]
+
+
 def test_receipts_wait_for_the_models(records: Records) -> None:
-    store = SqlUsers(records)
-    receipt = store.erase("app", "u1", {})
-    done = receipt.requested_at_ms
-    assert store.finish_receipts("train", done) == 0
-    assert store.finish_receipts("train", done + 1) == 1
-    assert store.receipt_of(receipt.receipt_id).model == "done"
-    assert store.erased_subjects() == {pseudonym(SECRETS.subject, "u1")}
+    erasures = SqlErasures(records)
+    assert erasures.finish("train", 0) == 0
+    asked = erasures.request("app", "u1")
+    assert erasures.finish("train", 2 * asked.requested_at_ms) == 0  # still under way
+    done = erasures.close("app", asked.receipt_id).erased_at_ms
+    assert done is not None
+    assert erasures.finish("train", done) == 0
+    assert erasures.finish("train", done + 1) == 1
+    assert erasures.receipt_of(asked.receipt_id).model == "done"
+    assert erasures.erased_subjects() == {pseudonym(SECRETS.subject, "u1")}
+    assert SqlUsers(records).subject("u1") == pseudonym(SECRETS.subject, "u1")
+    assert erasures.subject_count() == 1
 
 
 def test_a_flip_that_came_second_is_refused(records: Records) -> None:
@@ -111,8 +136,9 @@ def test_who_changed_is_told_by_keyed_hashes(records: Records) -> None:
     known = stored.changed(None)
     assert (known.sequence, known.subjects) == (1, frozenset())
     stored.put("me", {"user_id": "b"})
-    stored.erase("me", "a", {})
+    erasures = SqlErasures(records)
+    erasures.close("me", erasures.request("me", "a").receipt_id)
     found = stored.changed(known.sequence)
     assert found.subjects == {stored.subject("a"), stored.subject("b")}
-    assert found.sequence == 3
+    assert found.sequence == 4
     assert stored.changed(found.sequence).subjects == frozenset()

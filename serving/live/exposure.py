@@ -1,0 +1,145 @@
+"""The exploration ladder as the state server keeps it: what is granted, served, seen and liked.
+
+Keys: ``ladder`` (items by the time they came), ``ladder:moves`` (stream), ``ladder:promoter``,
+``ladder:creator:<creator>``, ``exposure:<item>``, ``held:<item>`` and ``evidence:<item>:<what>``.
+The evidence is a sketch of distinct people (HyperLogLog, Flajolet et al. 2007; exact to within a
+percent), so that repeating an event changes nothing and nobody can be read from it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serving.feed.exposure import FIRST, REACTIONS, Codes, Move, Rungs, creator_standing
+from serving.live.scripts import Argument, Script, answered
+
+LADDER, MOVES, PROMOTER = "ladder", "ladder:moves", "ladder:promoter"
+HISTORY = "ladder:creator:"
+KINDS = ("viewers", *REACTIONS)
+READ_ITEMS = 500
+MOVES_KEPT = 100_000
+OPENED = "opened"
+
+
+class Rung(NamedTuple):
+    """Where one item stands.
+
+    Attributes:
+        tier: 0 for the first audience. budget: impressions granted in all.
+        confirmed: impressions that were seen. held: served and not seen yet.
+        opened_ms: when it came onto the ladder.
+        closed: nothing more is served at the ladder's expense.
+        first: impressions of the first audience.
+        viewers: distinct people who saw it, wherever.
+        reactions: distinct people of each of ``REACTIONS``.
+    """
+
+    item_id: str
+    tier: int
+    budget: int
+    confirmed: int
+    held: int
+    opened_ms: int
+    closed: bool
+    first: int
+    viewers: int
+    reactions: tuple[int, ...]
+
+
+class ExposureLadder:
+    """The ladder of all replicas; every change is one atomic step and may be repeated.
+
+    Every method raises ``StateUnreachableError`` where the state does not answer; whether a change
+    was made is then not known.
+    """
+
+    def __init__(self, client: Any, kept_ms: int) -> None:
+        """Keep what is known of an item for `kept_ms` after its newest move."""
+        self._client, self._kept_ms = client, kept_ms
+        self._read = Script(client, "read_rungs")
+        self._move = Script(client, "move_rung")
+
+    async def open(self, item_id: str, creator_id: str, impressions: int, now_ms: int) -> bool:
+        """Grant an item its first audience; false if it has had it."""
+        return await self._moved(creator_id, now_ms, item_id, OPENED, FIRST, FIRST, impressions)
+
+    async def move(self, move: Move, creator_id: str, now_ms: int) -> bool:
+        """Apply a decision; false where the item is no longer where it was decided."""
+        step = str(move.step)
+        return await self._moved(
+            creator_id, now_ms, move.item_id, step, move.tier, move.to, move.budget
+        )
+
+    async def item_ids(self) -> list[str]:
+        """Items on the ladder, the oldest first."""
+        return [one.decode() for one in await answered(self._client.zrange(LADDER, 0, -1))]
+
+    async def rungs(self, item_ids: Sequence[str], now_ms: int) -> list[Rung]:
+        """Where these items stand; unknown ones are left out."""
+        found: list[Rung] = []
+        for start in range(0, len(item_ids), READ_ITEMS):
+            asked: list[Argument] = [now_ms, len(KINDS), *KINDS]
+            rows = await self._read([LADDER], asked + list(item_ids[start : start + READ_ITEMS]))
+            found += [_rung(row) for row in rows]
+        return found
+
+    async def moves(self, limit: int) -> list[dict[str, str]]:
+        """The newest moves of all items, newest first."""
+        entries = await answered(self._client.xrevrange(MOVES, count=limit))
+        return [{k.decode(): v.decode() for k, v in fields.items()} for _, fields in entries]
+
+    async def standings(self, creator_ids: Sequence[str]) -> list[float]:
+        """What former items say of creators, in [-1, 1]."""
+        pipeline = self._client.pipeline(transaction=False)
+        for creator_id in creator_ids:
+            pipeline.hmget(HISTORY + creator_id, "promoted", "decided")
+        rows = await answered(pipeline.execute())
+        return [creator_standing(*(int(one or 0) for one in row)) for row in rows]
+
+    async def promotes(self, replica: str, lease_ms: int) -> bool:
+        """Whether this replica is the one that decides; it stays so while it keeps asking."""
+        if await answered(self._client.set(PROMOTER, replica, nx=True, px=lease_ms)):
+            return True
+        if await answered(self._client.get(PROMOTER)) != replica.encode():
+            return False
+        return bool(await answered(self._client.pexpire(PROMOTER, lease_ms)))
+
+    async def _moved(self, creator_id: str, now_ms: int, *fields: str | int) -> bool:
+        keys = [LADDER, MOVES, HISTORY + creator_id]
+        return bool(await self._move(keys, [now_ms, self._kept_ms, *fields, MOVES_KEPT]))
+
+
+def rungs_of(rows: Sequence[Rung], kinds: Codes, categories: Codes) -> Rungs:
+    """Rows as arrays, with the codes of like content."""
+    return Rungs(
+        item_ids=tuple(row.item_id for row in rows),
+        tier=np.array([row.tier for row in rows], np.int64),
+        budget=np.array([row.budget for row in rows], np.int64),
+        confirmed=np.array([row.confirmed for row in rows], np.int64),
+        held=np.array([row.held for row in rows], np.int64),
+        opened_ms=np.array([row.opened_ms for row in rows], np.int64),
+        closed=np.array([row.closed for row in rows], bool),
+        viewers=np.array([row.viewers for row in rows], np.float64),
+        reactions=np.array([row.reactions for row in rows], np.float64).reshape(-1, len(REACTIONS)),
+        kind=kinds.astype(np.int64),
+        category=categories.astype(np.int64),
+    )
+
+
+def _rung(row: Sequence[bytes | int]) -> Rung:
+    item, *numbers = row
+    tier, budget, confirmed, held, opened_ms, closed, first, *counts = (int(one) for one in numbers)
+    assert isinstance(item, bytes)  # noqa: S101 - the script's first field is a string
+    return Rung(
+        item.decode(),
+        tier,
+        budget,
+        confirmed,
+        held,
+        opened_ms,
+        closed == 1,
+        first,
+        counts[0],
+        tuple(counts[1:]),
+    )
