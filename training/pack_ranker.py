@@ -69,7 +69,7 @@ def pack_ranker(
         np.save(folder / RANKER_COUNTERS, base.astype(np.float32))
         facts = RankerFacts(
             tasks=fitted.tasks,
-            regions=study.regions,
+            regions=study.places.names,
             overall=tuple(fitted.rates.overall.tolist()),
             impressions=fitted.rates.impressions,
             base_ms=study.end_ms,

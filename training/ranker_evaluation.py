@@ -2,16 +2,18 @@
 
 The ranker answers through its exported ONNX models. Trees learn from the same features of the same
 impressions and are chosen on the newest tenth of them. Impressions of items that the user had met
-before are left out: a feed does not repeat itself.
+before are left out: a feed does not repeat itself. Within users all models rank as for one request
+(`training.ranking_study.as_requests`); whatever is pooled has each history as of its impression.
 """
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
@@ -20,49 +22,70 @@ from configs.load import load
 from configs.ranking import RankerConfig
 from embeddings.feed_model import FeedModel, load_feed_model
 from embeddings.ranker_model import Ranker
-from models.arrays import Mask, Vectors
+from models.arrays import Mask, Rows, Vectors
 from models.ranking_features import Rates, rate_logits
 from models.tasks import TASKS
 from training.calibration import decile_ratios
 from training.datasets.interactions import Interactions
 from training.datasets.load import DATASETS, load_dataset
+from training.fit_ranker import RankerData
 from training.metrics import Floats, bootstrap_difference, bootstrap_value, pooled_auc, user_aucs
-from training.ranking_study import VALID_SHARE, Study, study_of
+from training.ranking_study import VALID_SHARE, Study, as_requests, study_of, taken
 from training.report import print_report
 from training.tree_baseline import Trees, features, tuned_trees
 
 CONFIGS = Path("configs/ranker")
 WITHIN_USERS = ("long_view", "click")  # frequent enough to be compared within single users
 POOLED = ("like",)
+MODELS = ("ranker", "lightgbm", "item_rate", "two_tower", "popularity")
 LOWEST, AIM = -0.002, 0.005
 CALIBRATED = (0.8, 1.25)
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Impressions with their windows and scores.
+class Window:
+    """The same V impressions twice.
 
     Attributes:
-        study: of all impressions. train, valid, test: [E].
-        scores: per model and task, of the test impressions [V]; higher is better.
-        trees: per task, what was chosen.
+        running: each with the history as of its own moment, as the ranker was trained.
+        requests: as candidates of one request a user, so that they can be compared within users.
     """
 
-    study: Study
-    train: Mask
-    valid: Mask
-    test: Mask
-    scores: Mapping[str, Mapping[str, Vectors]]
-    trees: Mapping[str, Trees]
+    running: Study
+    requests: Study
 
     def labels(self, task: str) -> Floats:
-        """[V] of the test impressions."""
-        return self.study.shown.labels[self.test, TASKS.index(task)].astype(np.float64)
+        """[V] 0 or 1."""
+        return self.running.shown.labels[:, TASKS.index(task)].astype(np.float64)
 
     @property
-    def users(self) -> Any:
-        """[V] user rows of the test impressions."""
-        return self.study.shown.user_rows[self.test]
+    def users(self) -> Rows:
+        """[V] user rows."""
+        return self.running.shown.user_rows
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one model says of one task: [V] of running histories, and [V] of requests."""
+
+    running: Floats
+    requests: Floats
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The test window and what every model says of it.
+
+    Attributes:
+        learned: impressions that trees learned from. window: of the test.
+        scores: per task and model.
+        settings: of the trees, per task.
+    """
+
+    learned: int
+    window: Window
+    scores: Mapping[str, Mapping[str, Scores]]
+    settings: Mapping[str, Mapping[str, float]]
 
 
 def add_arguments(line: argparse.ArgumentParser) -> None:
@@ -84,11 +107,7 @@ def main(options: argparse.Namespace) -> None:
         raise SystemExit(f"{options.bundle}: holds no ranker; add one with training.train_ranker")
     config = load(options.config or CONFIGS / f"{options.dataset}.yaml", RankerConfig)
     trial = trial_of(model, model.ranker, options, config)
-    rows = [
-        {"model": name} | {metric: value for metric, value in row_of(trial, name)}
-        for name in trial.scores
-    ]
-    figures = figures_of(trial)
+    rows, figures = [row_of(trial, name) for name in MODELS], figures_of(trial)
     if options.out:
         options.out.write_text(json.dumps({"rows": rows, "figures": figures}, indent=1))
     print_report("ranker", rows=rows, figures=figures, bars=bars(figures), seed=model.manifest.seed)
@@ -106,7 +125,7 @@ def trial_of(
     if facts.window is None or (facts.protocol != "time-split" and options.fit_data is None):
         raise SystemExit(
             f"{options.bundle}: trained with --protocol {facts.protocol}, so it may know what is "
-            "asked; train the towers with --protocol time-split, or give --fit-data and others' data"
+            "asked; train the towers with --protocol time-split, or give --fit-data"
         )
     data, tested = asked_data(options, model.manifest.seed)
     end_ms = facts.window[1]
@@ -114,18 +133,23 @@ def trial_of(
     mine = tested[study.shown.user_rows]
     late = study.shown.time_ms > end_ms
     known = ~late & ~mine if options.fit_data else ~late
-    test = mine & late if facts.protocol == "time-split" else mine
     valid = known & (np.cumsum(known) > (1 - VALID_SHARE) * known.sum())
-    trial = Trial(study, known & ~valid, valid, test, {}, {})
-    trees = {task: trees_for(trial, ranker, task, model.manifest.seed) for task in asked(ranker)}
-    scores = {
-        "ranker": ranker_scores(trial, ranker),
-        "lightgbm": {task: of.probabilities for task, of in trees.items()},
-        "item_rate": {task: item_rate(trial, ranker, task) for task in trees},
-        "two_tower": dict.fromkeys(trees, interest_scores(trial, model)),
-        "popularity": dict.fromkeys(trees, study.counts.impressions[test]),
+    windows = {
+        name: Window(chosen(study, which), as_requests(model, study, which))
+        for name, which in (
+            ("valid", valid),
+            ("test", mine & late if facts.protocol == "time-split" else mine),
+        )
     }
-    return replace(trial, scores=scores, trees=trees)
+    judge = Judge(ranker, windows["valid"], windows["test"])
+    trees = {
+        task: judge.trees(task, study, (known & ~valid, valid), model.manifest.seed)
+        for task in (*WITHIN_USERS, *POOLED)
+        if task in ranker.facts.tasks
+    }
+    scores = {task: judge.scores(task, of, model) for task, of in trees.items()}
+    settings = {task: of.settings for task, of in trees.items()}
+    return Trial(int(known.sum()), windows["test"], scores, settings)
 
 
 def asked_data(options: argparse.Namespace, seed: int) -> tuple[Interactions, Mask]:
@@ -149,98 +173,130 @@ def asked_data(options: argparse.Namespace, seed: int) -> tuple[Interactions, Ma
     return both, np.arange(len(users)) >= len(fit.users)
 
 
-def asked(ranker: Ranker) -> list[str]:
-    """The tasks that are compared."""
-    return [task for task in (*WITHIN_USERS, *POOLED) if task in ranker.facts.tasks]
+@dataclass(frozen=True)
+class Judge:
+    """A ranker with the windows that it and the trees are asked about."""
 
+    ranker: Ranker
+    valid: Window
+    test: Window
 
-def ranker_scores(trial: Trial, ranker: Ranker) -> dict[str, Vectors]:
-    """Probabilities of the test impressions, each asked as a request of its own."""
-    facts = ranker.facts
-    data = trial.study.data(rates_of(ranker), [TASKS.index(task) for task in facts.tasks])
-    said = []
-    for e in tqdm(np.flatnonzero(trial.test), "ranker", delay=2):
-        inputs = {
-            "user": data.user[e : e + 1],
-            "item_half": np.asarray(ranker.tables.halves[data.item_rows[e : e + 1]]),
-            "cross": data.cross[e : e + 1],
+    def read(self, study: Study) -> RankerData:
+        """Impressions with the features that the ranker reads."""
+        facts = self.ranker.facts
+        return study.data(self.rates(), [TASKS.index(task) for task in facts.tasks])
+
+    def rates(self) -> Rates:
+        """What was usual where the ranker was trained."""
+        facts = self.ranker.facts
+        return Rates(np.array(facts.overall, np.float32), facts.impressions)
+
+    def trees(self, task: str, study: Study, windows: tuple[Mask, Mask], seed: int) -> Trees:
+        """Tuned trees for one task, chosen by the metric that the task is judged by."""
+        asked = features(self.read(self.valid.requests))
+        truth = self.valid.labels(task)
+
+        def judged(model: lgb.Booster) -> float:
+            scores = np.asarray(model.predict(asked), np.float64)
+            if task in POOLED:
+                return pooled_auc(truth, scores)
+            return float(np.nanmean(user_aucs(self.valid.users, truth, scores)))
+
+        labels = study.shown.labels[:, TASKS.index(task)]
+        return tuned_trees(self.read(study), labels, windows, judged, seed)
+
+    def scores(self, task: str, trees: Trees, model: FeedModel) -> dict[str, Scores]:
+        """What every model says of the test window."""
+        test = self.test
+        place = -(model.retrieval_vectors.shape[1] + 3)  # of the inner product among the pairs
+
+        def of_both(say: Callable[[Study], Any]) -> Scores:
+            said = (np.asarray(say(study), np.float64) for study in (test.running, test.requests))
+            return Scores(*said)
+
+        return {
+            "ranker": of_both(lambda study: self.probabilities(study, task)),
+            "lightgbm": of_both(lambda study: trees.scores(self.read(study))),
+            "item_rate": of_both(lambda study: self.item_rate(study, task)),
+            "two_tower": of_both(lambda study: study.pairs[:, place]),
+            "popularity": of_both(lambda study: study.counts.impressions),
         }
-        said.append(ranker.network.run(["predictions"], inputs)[0][0])
-    table = np.stack(said)
-    return {task: table[:, t] for t, task in enumerate(facts.tasks)}
+
+    def probabilities(self, study: Study, task: str) -> Vectors:
+        """[E] by the exported model, each impression a request of its own."""
+        data, halves = self.read(study), np.asarray(self.ranker.tables.halves)
+        inputs = (
+            {
+                "user": data.user[e : e + 1],
+                "item_half": halves[data.item_rows[e : e + 1]],
+                "cross": data.cross[e : e + 1],
+            }
+            for e in tqdm(range(len(data)), f"ranker: {task}", delay=5)
+        )
+        run, column = self.ranker.network.run, self.ranker.facts.tasks.index(task)
+        return np.array([run(["predictions"], given)[0][0, column] for given in inputs])
+
+    def item_rate(self, study: Study, task: str) -> Vectors:
+        """[E] how the items had fared at the task by then."""
+        t = TASKS.index(task)
+        overall = self.rates().overall[[t]]
+        return rate_logits(study.counts.reactions[:, [t]], study.counts.impressions, overall)[:, 0]
 
 
-def rates_of(ranker: Ranker) -> Rates:
-    """What was usual where the ranker was trained."""
-    return Rates(np.array(ranker.facts.overall, np.float32), ranker.facts.impressions)
+def chosen(study: Study, which: Mask) -> Study:
+    """Some of the impressions."""
+    return replace(
+        study,
+        shown=study.shown.take(which),
+        counts=taken(study.counts, which),
+        user=study.user[which],
+        pairs=study.pairs[which],
+    )
 
 
-def trees_for(trial: Trial, ranker: Ranker, task: str, seed: int) -> Trees:
-    """Tuned trees for one task, by the metric that the task is judged by."""
-    tasks = [TASKS.index(name) for name in ranker.facts.tasks]
-    table = features(trial.study.data(rates_of(ranker), tasks))
-    labels = trial.study.shown.labels[:, TASKS.index(task)]
-    users = trial.study.shown.user_rows
-
-    def judged(scores: Vectors, chosen: Mask) -> float:
-        truth = labels[chosen].astype(np.float64)
-        if task in POOLED:
-            return pooled_auc(truth, scores)
-        return float(np.nanmean(user_aucs(users[chosen], truth, scores)))
-
-    return tuned_trees(table, labels, (trial.train, trial.valid, trial.test), judged, seed)
-
-
-def item_rate(trial: Trial, ranker: Ranker, task: str) -> Vectors:
-    """[V] how the item had fared at the task by then."""
-    t = TASKS.index(task)
-    counts, test = trial.study.counts, trial.test
-    overall = rates_of(ranker).overall[[t]]
-    return rate_logits(counts.reactions[test][:, [t]], counts.impressions[test], overall)[:, 0]
-
-
-def interest_scores(trial: Trial, model: FeedModel) -> Vectors:
-    """[V] inner product of the user's best interest and the item."""
-    pairs = trial.study.pairs[trial.test]
-    return np.asarray(pairs[:, -(model.retrieval_vectors.shape[1] + 3)])
-
-
-def row_of(trial: Trial, name: str) -> list[tuple[str, float]]:
+def row_of(trial: Trial, name: str) -> dict[str, Any]:
     """Metrics of one model."""
-    row = []
-    for task, scores in trial.scores[name].items():
-        if task not in trial.trees:
-            continue
-        labels = trial.labels(task)
+    row: dict[str, Any] = {"model": name}
+    for task, scores in trial.scores.items():
+        labels, users = trial.window.labels(task), trial.window.users
         if task in WITHIN_USERS:
-            within = user_aucs(trial.users, labels, scores)
-            row.append((f"user_auc_{task}", float(np.nanmean(within))))
-        row.append((f"auc_{task}", pooled_auc(labels, scores)))
+            within = user_aucs(users, labels, scores[name].requests)
+            row[f"user_auc_{task}"] = float(np.nanmean(within))
+        row[f"auc_{task}"] = pooled_auc(labels, scores[name].running)
     return row
 
 
 def figures_of(trial: Trial) -> dict[str, Any]:
     """Sizes, differences with their paired intervals over users, and calibration."""
+    window = trial.window
     figures: dict[str, Any] = {
-        "impressions": int(trial.test.sum()),
-        "train_impressions": int(trial.train.sum() + trial.valid.sum()),
-        "lightgbm": {task: trees.settings for task, trees in trial.trees.items()},
+        "impressions": len(window.users),
+        "learned_from": trial.learned,
+        "lightgbm": trial.settings,
     }
-    for task in trial.trees:
-        labels, ours = trial.labels(task), trial.scores["ranker"][task]
+    for task, scores in trial.scores.items():
+        labels, ours = window.labels(task), scores["ranker"]
         if task in WITHIN_USERS:
-            within, others = (
-                user_aucs(trial.users, labels, trial.scores[name][task])
-                for name in ("ranker", "lightgbm")
-            )
-            both = np.isfinite(within)
-            gap = bootstrap_difference(within[both], others[both])
-            figures[f"users_{task}"] = int(both.sum())
-            figures[f"user_auc_{task}_minus_lightgbm"] = list(gap)
+            for name, of in (("", "requests"), ("_running", "running")):
+                gap, users = gap_of(window.users, labels, scores, of)
+                figures[f"user_auc_{task}_minus_lightgbm{name}"] = list(gap)
+                figures[f"users_{task}"] = users
         else:
-            figures[f"auc_{task}"] = list(bootstrap_value(pooled_auc, trial.users, labels, ours))
-        figures[f"observed_over_predicted_{task}"] = decile_ratios(ours, labels)
+            value = bootstrap_value(pooled_auc, window.users, labels, ours.running)
+            figures[f"auc_{task}"] = list(value)
+        figures[f"observed_over_predicted_{task}"] = decile_ratios(ours.running, labels)
     return figures
+
+
+def gap_of(
+    users: Rows, labels: Floats, scores: Mapping[str, Scores], of: str
+) -> tuple[tuple[float, float, float], int]:
+    """User-averaged AUC of the ranker less that of the trees, its interval, and the users."""
+    ours, theirs = (
+        user_aucs(users, labels, getattr(scores[name], of)) for name in ("ranker", "lightgbm")
+    )
+    both = np.isfinite(ours)
+    return bootstrap_difference(ours[both], theirs[both]), int(both.sum())
 
 
 def bars(figures: Mapping[str, Any]) -> dict[str, bool]:
