@@ -14,6 +14,7 @@ from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
 from serving.feed.controls import controlled
+from serving.feed.cursor import Cursors
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook
@@ -79,6 +80,7 @@ class Services:
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         rulebook: rules of every surface; replaced as a whole when their files change.
+        cursors: of pages of the feed.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
         media: folder of uploaded files. media_limit_bytes: of one file.
@@ -102,6 +104,7 @@ class Services:
     state: OnlineState
     stores: Stores
     rulebook: Rulebook
+    cursors: Cursors
     future_limit_ms: int
     past_limit_ms: int
     media: Path
