@@ -41,8 +41,13 @@ from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, shelved
-from serving.moderation.desk import ModerationDesk
-from serving.moderators import connect_checks, load_moderator, publish_of, published_moderator
+from serving.moderators import (
+    connect_moderation,
+    load_moderator,
+    open_desk,
+    publish_of,
+    published_moderator,
+)
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
@@ -124,7 +129,7 @@ def build(
             poll_s,
         )
     )
-    connect_checks(services, poll_s)
+    connect_moderation(services, serving)
     follow_rule_files(services, settings)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
@@ -153,7 +158,7 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
         media_limit_bytes=serving.media.limit_bytes,
         publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
-        moderation=None if moderator is None else ModerationDesk(moderator),
+        moderation=open_desk(moderator),
     )
 
 

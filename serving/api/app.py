@@ -20,7 +20,7 @@ from serving.api.events import event_routes
 from serving.api.exposure import exposure_routes
 from serving.api.feed import feed_routes
 from serving.api.json_route import JsonRoute
-from serving.api.moderation import moderation_routes
+from serving.api.moderation import PICTURE_PATHS, moderation_routes
 from serving.api.openapi import describe
 from serving.api.probes import probe_routes
 from serving.api.related import related_routes
@@ -77,8 +77,9 @@ def create_app(
     app.include_router(bundle_routes(services))
     describe(app, routes)
     # The middleware added last stands outermost.
-    media = {MEDIA_PATH: services.media_limit_bytes}
-    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes, of_paths=media)
+    larger = dict.fromkeys(PICTURE_PATHS, services.moderation_limit_bytes)
+    larger[MEDIA_PATH] = services.media_limit_bytes
+    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes, of_paths=larger)
     if services.gate is not None:
         app.add_middleware(AccessControl, gate=services.gate, clock_ms=services.clock_ms)
     app.add_middleware(

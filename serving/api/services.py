@@ -25,6 +25,7 @@ from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems
 from serving.moderation.desk import ModerationDesk
+from serving.moderation.fetching import Fetcher, FetchLimits
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
@@ -90,7 +91,9 @@ class Services:
         clock_ms: the present moment.
         admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
-        moderation: judges texts; None where no moderation bundle is published.
+        moderation: judges content; None where no moderation bundle is published.
+        moderation_limit_bytes: of one request with pictures.
+        fetcher: of pictures that a request names by their address.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -116,6 +119,8 @@ class Services:
     admission: Admission = field(kw_only=True)
     gate: Gate | None = None
     moderation: ModerationDesk | None = None
+    moderation_limit_bytes: int = 2 << 20
+    fetcher: Fetcher = field(default_factory=lambda: Fetcher(FetchLimits()))
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
