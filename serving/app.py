@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from configs.exposure import ExposureConfig
 from configs.load import PREFIX, ConfigError, load
 from configs.schema import InternalSection, ServingConfig, StateSection
+from embeddings import text_model
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
 from serving.api.admission import Admission
@@ -25,13 +26,14 @@ from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
+from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.rules import FeedRules, StageBudgets
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
-from serving.hot_swap import SwapLimits, connect
+from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
@@ -39,11 +41,17 @@ from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, shelved
-from serving.moderation.desk import ModerationDesk
-from serving.moderators import connect_checks, load_moderator, publish_of
+from serving.moderators import (
+    connect_moderation,
+    load_moderator,
+    open_desk,
+    publish_of,
+    published_moderator,
+)
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
 
@@ -105,6 +113,7 @@ def build(
         lambda: keep_heads(services.stores.trail, heads_file(serving.records.secrets)),
         lambda: settle_receipts(stores.erasures, serving.bundles),
         services.profiles.follow,
+        services.controls.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
@@ -120,7 +129,7 @@ def build(
             poll_s,
         )
     )
-    connect_checks(services, poll_s)
+    connect_moderation(services, serving)
     follow_rule_files(services, settings)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
@@ -135,20 +144,21 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
     serving = settings.serving
     stores = open_stores(serving.records)
     rules = settings.rulebook.rules(None, None, wall_clock_ms())
-    moderator = load_moderator(serving)
+    moderator = published_moderator(serving)
     return Services(
         bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
         state=state,
         stores=stores,
         profiles=Profiles(stores.users),
         rulebook=settings.rulebook,
+        cursors=Cursors(cursor_key(load_secrets(serving.records.secrets, os.environ).subject)),
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
         media_limit_bytes=serving.media.limit_bytes,
         publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
-        moderation=None if moderator is None else ModerationDesk(moderator),
+        moderation=open_desk(moderator),
     )
 
 
@@ -176,16 +186,19 @@ def follow_rule_files(services: Services, settings: Settings) -> None:
 
 
 def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
-    """Let the process change its bundle when the pointer does."""
+    """Let the process change its bundles when their pointers do."""
     timeout_s = serving.state.write_timeout_ms / 1000
     client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
-    rules = services.rules(None)
-    connect(
-        services,
-        RedisBoard(client, KIND),
-        lambda folder: load_bundle(folder, rules, services.stores.catalogue),
-        SwapLimits(serving.bundles, serving.swap.staging_limit_s),
-    )
+    limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
+    rules, catalogue, root = services.rules(None), services.stores.catalogue, serving.bundles
+    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules, catalogue))
+    connect(services, KIND, RedisBoard(client, KIND), feed, limits)
+    if desk := services.moderation:
+        kind = text_model.KIND
+        seat = moderation_seat(
+            services, desk, lambda one: load_moderator(serving, root / kind / one)
+        )
+        connect(services, kind, RedisBoard(client, kind), seat, limits)
 
 
 def follow_visibility(services: Services, section: StateSection) -> None:

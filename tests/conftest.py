@@ -36,6 +36,11 @@ def migrated_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(bundles: Path, migrated_records: Path, tmp_path: Path) -> Settings:
     """The repository's configuration over the session's bundle; data and logs of this test."""
+    return settings_in(tmp_path, bundles, migrated_records)
+
+
+def settings_in(tmp_path: Path, bundles: Path, migrated_records: Path) -> Settings:
+    """The repository's configuration over some bundles; data and logs in a folder."""
     environ = {
         "TIDEGATE__BUNDLES": str(bundles),
         "TIDEGATE__FEEDS": str(SERVING_CONFIG.parent / "feeds"),

@@ -10,8 +10,11 @@ from typing import Any
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
+from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
+from serving.feed.controls import controlled
+from serving.feed.cursor import Cursors
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook
@@ -22,6 +25,7 @@ from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems
 from serving.moderation.desk import ModerationDesk
+from serving.moderation.fetching import Fetcher, FetchLimits
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
@@ -77,6 +81,7 @@ class Services:
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         rulebook: rules of every surface; replaced as a whole when their files change.
+        cursors: of pages of the feed.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
         media: folder of uploaded files. media_limit_bytes: of one file.
@@ -86,7 +91,9 @@ class Services:
         clock_ms: the present moment.
         admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
-        moderation: judges texts; None where no moderation bundle is published.
+        moderation: judges content; None where no moderation bundle is published.
+        moderation_limit_bytes: of one request with pictures.
+        fetcher: of pictures that a request names by their address.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -100,6 +107,7 @@ class Services:
     state: OnlineState
     stores: Stores
     rulebook: Rulebook
+    cursors: Cursors
     future_limit_ms: int
     past_limit_ms: int
     media: Path
@@ -111,6 +119,8 @@ class Services:
     admission: Admission = field(kw_only=True)
     gate: Gate | None = None
     moderation: ModerationDesk | None = None
+    moderation_limit_bytes: int = 2 << 20
+    fetcher: Fetcher = field(default_factory=lambda: Fetcher(FetchLimits()))
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
@@ -119,10 +129,13 @@ class Services:
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
+        self.controls = ControlBook(self.stores.controls)
         self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
         self.limited = MaskedRows(self.mirror, self.mirror.limited)
         self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None, region: str | None = None) -> FeedRules:
         """Return the rules that hold now on a surface in a region."""
-        return self.rulebook.rules(surface, region, self.clock_ms())
+        now_ms = self.clock_ms()
+        rules = self.rulebook.rules(surface, region, now_ms)
+        return controlled(rules, self.controls.holding, surface, region, now_ms)
