@@ -27,6 +27,7 @@ from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
+from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.rules import FeedRules, StageBudgets
@@ -51,6 +52,7 @@ from serving.moderators import (
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
 
@@ -150,6 +152,7 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
         stores=stores,
         profiles=Profiles(stores.users),
         rulebook=settings.rulebook,
+        cursors=Cursors(cursor_key(load_secrets(serving.records.secrets, os.environ).subject)),
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,

@@ -15,6 +15,7 @@ from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
 from serving.feed.controls import controlled
+from serving.feed.cursor import Cursors
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook
@@ -81,6 +82,7 @@ class Services:
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         rulebook: rules of every surface; replaced as a whole when their files change.
+        cursors: of pages of the feed.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
         archive: all events and served pages.
@@ -107,6 +109,7 @@ class Services:
     state: OnlineState
     stores: Stores
     rulebook: Rulebook
+    cursors: Cursors
     future_limit_ms: int
     past_limit_ms: int
     media: Path
