@@ -20,6 +20,7 @@ from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import ServedBundle, Services, wall_clock_ms
+from serving.archive.store import open_store
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
@@ -155,6 +156,7 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
+        archive=open_store(serving.archive.location),
         media_limit_bytes=serving.media.limit_bytes,
         publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),

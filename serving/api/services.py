@@ -9,6 +9,7 @@ from typing import Any
 
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
+from serving.archive.store import ArchiveStore
 from serving.bundles.activation import Activator
 from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
@@ -84,6 +85,7 @@ class Services:
         cursors: of pages of the feed.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
+        archive: all events and served pages.
         media: folder of uploaded files. media_limit_bytes: of one file.
         publish: whether new content waits for a check.
         profiles: what is recorded of users, remembered for a moment.
@@ -111,6 +113,7 @@ class Services:
     future_limit_ms: int
     past_limit_ms: int
     media: Path
+    archive: ArchiveStore
     media_limit_bytes: int
     publish: Publish
     profiles: Profiles
