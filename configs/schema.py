@@ -59,6 +59,14 @@ class CatalogueSection(Section):
     poll_ms: int = Field(default=250, ge=10)  # how often a replica asks for changes
 
 
+class ModerationSection(Section):
+    """What moderation may reach, and how much one request may send."""
+
+    body_limit_bytes: int = Field(default=28 << 20, ge=1_024)  # 20 MiB of pictures in base64
+    fetch_hosts: tuple[str, ...] = ()  # of pictures given by address
+    fetch_limit_s: float = Field(default=8.0, gt=0, le=60)
+
+
 class LogSection(Section):
     """Access log: JSON lines without user ids, one file per process, the older one kept."""
 
@@ -122,6 +130,7 @@ class ServingConfig(Section):
     records: RecordsSection = RecordsSection()
     media: MediaSection = MediaSection()
     catalogue: CatalogueSection = CatalogueSection()
+    moderation: ModerationSection = ModerationSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
     internal: InternalSection = InternalSection()

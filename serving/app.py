@@ -20,12 +20,14 @@ from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import ServedBundle, Services, wall_clock_ms
+from serving.archive.store import open_store
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
+from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.rules import FeedRules, StageBudgets
@@ -40,11 +42,17 @@ from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, shelved
-from serving.moderation.desk import ModerationDesk
-from serving.moderators import connect_checks, load_moderator, publish_of, published_moderator
+from serving.moderators import (
+    connect_moderation,
+    load_moderator,
+    open_desk,
+    publish_of,
+    published_moderator,
+)
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
 
@@ -122,7 +130,7 @@ def build(
             poll_s,
         )
     )
-    connect_checks(services, poll_s)
+    connect_moderation(services, serving)
     follow_rule_files(services, settings)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
@@ -144,13 +152,15 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
         stores=stores,
         profiles=Profiles(stores.users),
         rulebook=settings.rulebook,
+        cursors=Cursors(cursor_key(load_secrets(serving.records.secrets, os.environ).subject)),
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
+        archive=open_store(serving.archive.location),
         media_limit_bytes=serving.media.limit_bytes,
         publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
-        moderation=None if moderator is None else ModerationDesk(moderator),
+        moderation=open_desk(moderator),
     )
 
 

@@ -7,12 +7,18 @@ from configs.labels import load_labels
 from configs.load import ConfigError
 from configs.policy import load_policy
 from configs.schema import ServingConfig
+from embeddings.picture_model import load_picture_model
 from embeddings.text_model import KIND, load_text_model
-from models.bundle import CURRENT, current
+from models.bundle import CURRENT, current, open_bundle
 from serving.api.services import Services
 from serving.api.takedowns import told
+from serving.eyes import PackagedEyes
+from serving.moderation.decoding_process import DecodingProcess
+from serving.moderation.desk import ModerationDesk
+from serving.moderation.fetching import Fetcher, FetchLimits
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import RuleError
+from serving.moderation.sight import Sight
 from serving.moderation.verdict import Moderator
 from serving.records.status import Publish
 from serving.settling import Settling
@@ -27,18 +33,28 @@ def publish_of(
     return "before_check" if moderator is None else "after_check"
 
 
-def connect_checks(services: Services, poll_s: float) -> None:
-    """Let the process check what is new in the catalogue, if it has a moderator."""
+def open_desk(moderator: Moderator | None) -> ModerationDesk | None:
+    """The desk of a moderator; its decoder starts with the first picture."""
+    return None if moderator is None else ModerationDesk(moderator, DecodingProcess())
+
+
+def connect_moderation(services: Services, serving: ServingConfig) -> None:
+    """Let the process judge, what it is asked and what is new in the catalogue, if it can."""
     first = services.moderation
     if first is None:
         return
+    section = serving.moderation
+    limits = FetchLimits(frozenset(section.fetch_hosts), time_s=section.fetch_limit_s)
+    services.moderation_limit_bytes = section.body_limit_bytes
+    services.fetcher = Fetcher(limits)
     settling = Settling(
         services.stores.moderation.checks,
         services.stores.catalogue,
         lambda: services.moderation or first,
+        services.media,
         lambda: told(services),
         services.metrics,
-        poll_s,
+        serving.catalogue.poll_ms / 1000,
     )
     services.background += [settling.run, settling.measure]
 
@@ -64,9 +80,10 @@ def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
     """
     labels = load_labels()
     model = load_text_model(folder)
-    policy = load_policy(serving.policies / "default.yaml", labels, model.labels)
+    eyes = PackagedEyes(load_picture_model(open_bundle(folder, KIND)))
+    policy = load_policy(serving.policies / "default.yaml", labels, (*model.labels, *eyes.labels))
     try:
         book = RuleBook(serving.policies / "rules", labels)
     except RuleError as error:
         raise ConfigError(str(error)) from error
-    return Moderator(labels, policy, book, model)
+    return Moderator(labels, policy, book, model, sight=Sight(eyes))

@@ -10,9 +10,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from models.canonical import TextError
 from serving.api.metrics import Metrics
+from serving.media import path_of
+from serving.moderation.picture_formats import MediaError
 from serving.moderation.settling import Judges, judged, not_judged
 from serving.records.contracts import Catalogue
 from serving.records.errors import NotFound, RecordsError
@@ -38,13 +41,15 @@ class Settling:
     """What the checks of items need.
 
     Attributes:
-        desk: the one that judges now. tell: lets the feeds know at once.
+        desk: the one that judges now. media: folder of uploaded files.
+        tell: lets the feeds know at once.
         poll_s: pause between two looks at an empty list.
     """
 
     checks: Checks
     catalogue: Catalogue
     desk: Callable[[], Judges]
+    media: Path
     tell: Callable[[], Awaitable[None]]
     metrics: Metrics
     poll_s: float
@@ -88,10 +93,11 @@ class Settling:
     async def _settle(self, claim: Claim) -> None:
         try:
             stored = await asyncio.to_thread(self.catalogue.get, claim.item_id)
-            settled = await judged(stored.item, stored.content_version, self.desk())
+            content_version, desk = stored.content_version, self.desk()
+            settled = await judged(stored.item, content_version, desk, self._file)
         except NotFound:
             return  # deleted since; nothing waits for it
-        except TextError as error:
+        except (TextError, MediaError) as error:
             settled = self._unread(claim, str(error))
         except RecordsError:
             raise
@@ -106,6 +112,9 @@ class Settling:
         if await asyncio.to_thread(self.checks.settle, ACTOR, settled):
             self.metrics.checks.labels(settled.suggestion).inc()
             self.metrics.check_seconds.observe(max(0, now_ms() - claim.queued_at_ms) / 1000)
+
+    async def _file(self, sha256: str) -> bytes:
+        return await asyncio.to_thread(path_of(self.media, sha256).read_bytes)
 
     def _unread(self, claim: Claim, fault: str) -> Settled:
         policy = self.desk().moderator.policy

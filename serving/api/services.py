@@ -9,11 +9,13 @@ from typing import Any
 
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
+from serving.archive.store import ArchiveStore
 from serving.bundles.activation import Activator
 from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
 from serving.feed.controls import controlled
+from serving.feed.cursor import Cursors
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook
@@ -24,6 +26,7 @@ from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems
 from serving.moderation.desk import ModerationDesk
+from serving.moderation.fetching import Fetcher, FetchLimits
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
@@ -79,8 +82,10 @@ class Services:
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         rulebook: rules of every surface; replaced as a whole when their files change.
+        cursors: of pages of the feed.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
+        archive: all events and served pages.
         media: folder of uploaded files. media_limit_bytes: of one file.
         publish: whether new content waits for a check.
         profiles: what is recorded of users, remembered for a moment.
@@ -88,7 +93,9 @@ class Services:
         clock_ms: the present moment.
         admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
-        moderation: judges texts; None where no moderation bundle is published.
+        moderation: judges content; None where no moderation bundle is published.
+        moderation_limit_bytes: of one request with pictures.
+        fetcher: of pictures that a request names by their address.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -102,9 +109,11 @@ class Services:
     state: OnlineState
     stores: Stores
     rulebook: Rulebook
+    cursors: Cursors
     future_limit_ms: int
     past_limit_ms: int
     media: Path
+    archive: ArchiveStore
     media_limit_bytes: int
     publish: Publish
     profiles: Profiles
@@ -113,6 +122,8 @@ class Services:
     admission: Admission = field(kw_only=True)
     gate: Gate | None = None
     moderation: ModerationDesk | None = None
+    moderation_limit_bytes: int = 2 << 20
+    fetcher: Fetcher = field(default_factory=lambda: Fetcher(FetchLimits()))
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)

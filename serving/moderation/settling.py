@@ -1,12 +1,15 @@
 """From the verdicts on an item to what its viewers get."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from configs.policy import Policy
+from serving.moderation.decoding import Picture
+from serving.moderation.findings import Content
+from serving.moderation.picture_formats import MediaError
 from serving.moderation.rendering import decision
 from serving.moderation.verdict import Moderator, Verdict, strongest
-from serving.records.items import Item
+from serving.records.items import Item, Media
 from serving.records.moderation import Settled
 from serving.records.status import EVERYONE, Scope, Status, strictest
 
@@ -18,14 +21,29 @@ class Judges(Protocol):
     def moderator(self) -> Moderator:
         """By which it judges."""
 
-    async def judge(self, items: Sequence[Sequence[str]], region: str | None) -> list[Verdict]:
-        """One verdict for the text parts of each item, in order."""
+    async def picture(self, content: bytes) -> Picture:
+        """Decode a picture. Raises: MediaError."""
+
+    async def judge(self, items: Sequence[Content], region: str | None) -> list[Verdict]:
+        """One verdict for each item, in order."""
 
 
 def texts_of(item: Item) -> dict[str, str]:
     """The words of an item by where they stand."""
     found = {"title": item.title, "text": item.text, "tags": " ".join(item.tags)}
     return {source: text for source, text in found.items() if text}
+
+
+def pictures_of(item: Item) -> list[Media]:
+    """The pictures of an item.
+
+    Raises:
+        MediaError: it has media of another kind.
+    """
+    for file in item.media:
+        if not file.mime.startswith("image/"):
+            raise MediaError("unsupported_format", f"{file.mime} is not judged; a person must look")
+    return list(item.media)
 
 
 def status_of(verdict: Verdict, policy: Policy) -> Status:
@@ -47,16 +65,27 @@ def outcomes(by_region: Mapping[str, Status]) -> list[tuple[Scope, Status]]:
     return [(EVERYONE, strict), *milder]
 
 
-async def judged(item: Item, content_version: int, desk: Judges) -> Settled:
+async def judged(
+    item: Item, content_version: int, desk: Judges, media: Callable[[str], Awaitable[bytes]]
+) -> Settled:
     """Judge one version of an item in every region where it is offered.
+
+    Args:
+        item: to be judged. content_version: of it.
+        desk: judges.
+        media: sha256 -> bytes of an uploaded file.
 
     Raises:
         TextError: a text holds a lone surrogate.
+        MediaError: a picture or video cannot be judged.
+        OSError: a file cannot be read now.
     """
     moderator = desk.moderator
     texts = texts_of(item)
+    pictures = [await desk.picture(await media(file.sha256)) for file in pictures_of(item)]
+    content = Content(tuple(texts.values()), tuple(pictures))
     verdicts = {
-        region: (await desk.judge([list(texts.values())], region))[0]
+        region: (await desk.judge([content], region))[0]
         for region in item.regions or (moderator.policy.region,)
     }
     statuses = {region: status_of(one, moderator.policy) for region, one in verdicts.items()}

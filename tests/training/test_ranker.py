@@ -26,7 +26,7 @@ fit: {epochs: 1, evaluate_every: 1, batch_size: 32, learning_rate: 0.05}
 """
 RANKER = """
 data: {least_reactions: 20, impressions_limit: 3000}
-network: {seeds: 2, hidden: 16, experts: 2, width: 8, dropout: 0.1}
+network: {seeds: 2, hidden: 16, width: 8, dropout: 0.1}
 fit: {epochs: 3, batch_size: 128}
 """
 

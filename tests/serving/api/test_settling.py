@@ -1,40 +1,18 @@
 """From an upload to what its viewers get, through the records and the cascade."""
 
 import logging
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.bundle import publish
-from serving.app import Settings, build
-from serving.live.memory_state import MemoryState
 from serving.moderation.certificates import EVERYTHING, Certificate
 from serving.records.moderation import Checks, Claim
 from serving.settling import ATTEMPTS, Settling
-from tests.serving.api.conftest import Client, Served
+from tests.serving.api.conftest import Served
 
 CLAIM = "口碑好，全国 销量第一"
 ABUSE = "those immigrants are vermin"
-
-
-@pytest.fixture
-def moderated(
-    settings: Settings, bundles: Path, moderation_bundle: Path, tmp_path: Path
-) -> Iterator[Served]:
-    """The app with a moderation bundle of its own beside the feed's."""
-    shutil.copytree(bundles, tmp_path / "bundles", symlinks=True)
-    publish(moderation_bundle, tmp_path / "bundles", "moderation")
-    serving = settings.serving.model_copy(update={"bundles": tmp_path / "bundles"})
-    app = build(replace(settings, serving=serving), MemoryState(), process="test")
-    client = Client(app)
-    yield Served(client, app, settings.serving.log.folder / "test.jsonl")
-    client.close()
-    app.state.services.stores.close()
-    app.state.services.moderation.close()
 
 
 def settling(served: Served) -> Settling:
@@ -45,8 +23,8 @@ def settling(served: Served) -> Settling:
         pass
 
     checks, catalogue = services.stores.moderation.checks, services.stores.catalogue
-    desk = services.moderation
-    return Settling(checks, catalogue, lambda: desk, tell, services.metrics, 0.01)
+    desk, media = services.moderation, services.media
+    return Settling(checks, catalogue, lambda: desk, media, tell, services.metrics, 0.01)
 
 
 def certify_passes(served: Served) -> None:
@@ -133,6 +111,9 @@ class Broken:
     def __init__(self, served: Served) -> None:
         assert served.services.moderation is not None
         self.moderator = served.services.moderation.moderator
+
+    async def picture(self, content: bytes) -> Any:
+        raise AssertionError("the item has no picture")
 
     async def judge(self, *_: Any) -> Any:
         raise RuntimeError("out of memory")
