@@ -25,6 +25,7 @@ from serving.api.json_route import JsonRoute
 from serving.api.moderation import PICTURE_PATHS, moderation_routes
 from serving.api.openapi import describe
 from serving.api.probes import probe_routes
+from serving.api.related import related_routes
 from serving.api.request_log import Lines, RequestLog
 from serving.api.services import Services
 from serving.api.takedowns import takedown_routes
@@ -93,6 +94,7 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return every route that takes or gives plain JSON."""
     return [
         *feed_routes(services),
+        *related_routes(services),
         *event_routes(services),
         *catalogue_routes(services),
         *user_routes(services),

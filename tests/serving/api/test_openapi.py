@@ -28,6 +28,10 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     assert described == {
         ("post", "/v1/feed"),
         ("post", "/v1/rank"),
+        ("post", "/v1/related"),
+        ("get", "/v1/admin/feed/controls"),
+        ("post", "/v1/admin/feed/controls"),
+        ("post", "/v1/admin/feed/controls/lift"),
         ("post", "/v1/events"),
         ("post", "/v1/moderate"),
         ("get", "/v1/moderate/items/{item_id}"),
