@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parsed(arguments)
         if options.command is not None:
-            return run_command(options, read_settings(options.config).serving.records)
+            return run_command(options, read_settings(options.config).serving)
         launch(options)
     except KeyboardInterrupt:
         log.info("stopped")

@@ -20,20 +20,23 @@ from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import ServedBundle, Services, wall_clock_ms
+from serving.archive.store import open_store
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
+from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.rules import FeedRules, StageBudgets
-from serving.feed.shelf import make_shelf
+from serving.feed.shelf import Shelf, make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
+from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import DiskReserve, RedisState, state_client
@@ -50,8 +53,10 @@ from serving.moderators import (
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
+from serving.trend_keeper import Buckets, TrendKeeper
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
 
@@ -118,6 +123,7 @@ def build(
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
         follow_ladder(services, serving)
+        follow_trends(services, serving)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -149,9 +155,11 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
         stores=stores,
         profiles=Profiles(stores.users),
         rulebook=settings.rulebook,
+        cursors=Cursors(cursor_key(load_secrets(serving.records.secrets, os.environ).subject)),
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
+        archive=open_store(serving.archive.location),
         media_limit_bytes=serving.media.limit_bytes,
         publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
@@ -232,6 +240,20 @@ def follow_ladder(services: Services, serving: ServingConfig) -> None:
     services.background.append(keeper.keep)
 
 
+def follow_trends(services: Services, serving: ServingConfig) -> None:
+    """Keep this process's copy of what is counted fresh."""
+    url, limits = serving.state.url, StreamLimits()
+    assert url is not None  # noqa: S101 - asked by `build`
+    client = state_client(url, serving.state.write_timeout_ms / 1000)
+    keeper = TrendKeeper(
+        Buckets(client, limits.bucket_ms, limits.buckets),
+        lambda: services.bundle.engine,
+        services.clock_ms,
+        serving.trends.interval_s,
+    )
+    services.background.append(keeper.keep)
+
+
 def open_state(section: StateSection) -> OnlineState:
     """Return the state at `section.url`; it connects at the first request.
 
@@ -279,7 +301,8 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
         reference.history_length,
         DEFAULT_FILTERS + FACT_FILTERS,
         exploration=exploration,
-        signals=SignalBoard(items.shelf.facts),
+        ranker=items.model.ranker,
+        signals=board_of(model, items.shelf),
     )
     answer = tuple(item.item_id for item in page.items)
     return ServedBundle(items, engine, reference, question, rules, answer, exploration)
@@ -289,8 +312,13 @@ def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
     shelf = make_shelf(shelved(model), model.popularity)
     length = model.manifest.dimensions["history_length"]
-    signals = SignalBoard(shelf.facts)
-    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=signals)
+    board = board_of(model, shelf)
+    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=board)
+
+
+def board_of(model: FeedModel, shelf: Shelf) -> SignalBoard:
+    """Return a board that begins with what the bundle's training data counted."""
+    return SignalBoard(shelf.facts, None if model.ranker is None else model.ranker.base)
 
 
 def golden_question(names: ItemNames) -> FeedRequest:

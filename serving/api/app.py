@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from serving.api.access import AccessControl
+from serving.api.banks import bank_routes
 from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
+from serving.api.certificates import certificate_routes
 from serving.api.checks import check_routes
 from serving.api.controls import control_routes
 from serving.api.erasures import erasure_routes
@@ -23,6 +25,7 @@ from serving.api.json_route import JsonRoute
 from serving.api.moderation import PICTURE_PATHS, moderation_routes
 from serving.api.openapi import describe
 from serving.api.probes import probe_routes
+from serving.api.related import related_routes
 from serving.api.request_log import Lines, RequestLog
 from serving.api.services import Services
 from serving.api.takedowns import takedown_routes
@@ -91,12 +94,15 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return every route that takes or gives plain JSON."""
     return [
         *feed_routes(services),
+        *related_routes(services),
         *event_routes(services),
         *catalogue_routes(services),
         *user_routes(services),
         *erasure_routes(services),
         *moderation_routes(services),
         *check_routes(services),
+        *certificate_routes(services),
+        *bank_routes(services),
         *takedown_routes(services),
         *control_routes(services),
         *exposure_routes(services),

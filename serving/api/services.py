@@ -9,11 +9,13 @@ from typing import Any
 
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
+from serving.archive.store import ArchiveStore
 from serving.bundles.activation import Activator
 from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
 from serving.feed.controls import controlled
+from serving.feed.cursor import Cursors
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook
@@ -29,6 +31,7 @@ from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
+from serving.regions import RecentRegions
 
 SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
@@ -80,8 +83,10 @@ class Services:
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         rulebook: rules of every surface; replaced as a whole when their files change.
+        cursors: of pages of the feed.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
+        archive: all events and served pages.
         media: folder of uploaded files. media_limit_bytes: of one file.
         publish: whether new content waits for a check.
         profiles: what is recorded of users, remembered for a moment.
@@ -105,9 +110,11 @@ class Services:
     state: OnlineState
     stores: Stores
     rulebook: Rulebook
+    cursors: Cursors
     future_limit_ms: int
     past_limit_ms: int
     media: Path
+    archive: ArchiveStore
     media_limit_bytes: int
     publish: Publish
     profiles: Profiles
@@ -126,6 +133,7 @@ class Services:
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
+        self.regions = RecentRegions()
         self.controls = ControlBook(self.stores.controls)
         self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
         self.limited = MaskedRows(self.mirror, self.mirror.limited)

@@ -58,7 +58,7 @@ def assembled(
         merit[by_merit],
         unit_vectors(model, ranking.rows[:depth]),
         rules.diversity if rules.asks("selector:diversity") else DiversityRules(),
-        groupings(ranking.rows, rules, shelf),
+        groupings(ranking.rows, question.viewer.paged, rules, shelf),
         _small(ranking.rows, rules, shelf),
         rules.small_creators.share,
         _fixed(ranking, _drawn(ranking, by_merit), question, model.vocabulary),
@@ -74,15 +74,19 @@ def assembled(
     return Assembled(chosen, moved, _causes(chosen, moved, causes, steered))
 
 
-def groupings(rows: Rows, rules: FeedRules, shelf: Shelf) -> list[Grouping]:
-    """The window rules of a surface over candidates [N]."""
+def groupings(rows: Rows, paged: Rows, rules: FeedRules, shelf: Shelf) -> list[Grouping]:
+    """The window rules of a surface over candidates [N] that follow the rows of earlier pages."""
     found = []
     spread = WindowRule(rules.creator_window, rules.creator_limit)
     if spread.limit < spread.window and rules.asks("selector:creator_spread"):
-        found.append(Grouping("creator_spread", shelf.creator_codes[rows], spread))
+        creators = shelf.creator_codes
+        before = creators[paged[-spread.window :]].tolist()
+        found.append(Grouping("creator_spread", creators[rows], spread, before))
     if rules.commerce.limit < rules.commerce.window and rules.asks("selector:commerce_density"):
-        commerce = np.where(shelf.facts.column("commerce")[rows], 0, FREE)
-        found.append(Grouping("commerce_density", commerce, rules.commerce))
+        sells = shelf.facts.column("commerce")
+        before = np.where(sells[paged[-rules.commerce.window :]], 0, FREE).tolist()
+        groups = np.where(sells[rows], 0, FREE)
+        found.append(Grouping("commerce_density", groups, rules.commerce, before))
     return found
 
 
@@ -119,7 +123,7 @@ def _fixed(ranking: Candidates, drawn: Rows, question: Question, names: ItemName
     """
     rules, k = question.rules, question.request.k
     fixed = []
-    for pin in rules.pins:
+    for pin in () if question.request.paged else rules.pins:
         at = np.flatnonzero(ranking.rows == (names.rows([pin.item_id])[0]))
         if len(at) and pin.position <= k:
             fixed.append(Fixed(int(at[0]), pin.position - 1, PINNED, waits=False))

@@ -109,12 +109,14 @@ class FeedEngine:
             DeadlineError: the deadline passed between two stages.
         """
         watch = Stopwatch(request.deadline_s)
+        if self.model.vocabulary.rows([item_id])[0] < 0:
+            raise KeyError(item_id)
         liking = (Behaviour(item_id, "like", request.now_ms),)
         asked = replace(request, recent=liking, seen=(*request.seen, item_id))
         question = self._question(asked, rules, watch)
-        if question.interests is None:
-            raise KeyError(item_id)
-        nearest = interest_source(self.model, question.interests, rules.interest_candidates)
+        nearest = np.empty(0, np.int64)
+        if question.interests is not None:
+            nearest = interest_source(self.model, question.interests, rules.interest_candidates)
         watch.lap("sources")
         kept, _ = filtered(unscored(nearest, "similar"), self.filters, question.viewer)
         watch.lap("filters")
@@ -151,7 +153,8 @@ class FeedEngine:
         return merged(parts)
 
     def _pinned(self, question: Question) -> Candidates:
-        rows = self.model.vocabulary.rows([pin.item_id for pin in question.rules.pins])
+        pins = () if question.request.paged else question.rules.pins  # of the first page only
+        rows = self.model.vocabulary.rows([pin.item_id for pin in pins])
         pinned = unscored(np.unique(rows[rows >= 0]), "pinned")
         return filtered(pinned, self.filters, question.viewer)[0]
 

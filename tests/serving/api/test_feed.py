@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from embeddings.live_model import LiveModel
-from serving.api.schemas import FeedAnswer, RankAnswer
+from serving.api.schemas import FeedAnswer, PageAnswer, RankAnswer
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook, unchanging
 from serving.live.event_stream import Appended, LoggedEvent
@@ -31,7 +31,7 @@ def feed(served: Served, **body: Any) -> FeedAnswer:
     return FeedAnswer.model_validate(answer.json())
 
 
-def item_ids(answer: FeedAnswer) -> list[str]:
+def item_ids(answer: PageAnswer) -> list[str]:
     return [item.item_id for item in answer.items]
 
 
