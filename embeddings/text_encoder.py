@@ -19,7 +19,7 @@ GRAPH = "text_encoder.onnx"
 TOKENIZER = "tokenizer.json"
 FACTS = "text_encoder.json"
 FILES = (GRAPH, TOKENIZER, FACTS)
-_PIECES_AT_ONCE = 1_500  # padded; more would leave the processor's cache
+_PIECES_AT_ONCE = 512  # padded; more would leave the processor's cache
 
 
 class EncoderFacts(Section):

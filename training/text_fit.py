@@ -20,7 +20,7 @@ from models.text_features import FEATURE_BUCKETS, padded, text_tokens
 
 _SCORED_AT_ONCE = 512
 _ENCODED_AT_ONCE = 1_024
-_RIDGE = 1e-3  # of Platt's scales: evidence that says the same twice shares its weight
+_RIDGE = 1e-4  # of Platt's scales: evidence that says the same twice shares its weight
 
 
 class Encoder(Protocol):

@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from configs.classifier import ClassifierRecipe
 from configs.load import load
 from embeddings.text_model import load_text_model
-from tests.benchmarks.robustness.__main__ import abuse_scorer
-from training.classifier_metrics import label_figures, paired_gain
+from tests.benchmarks.robustness.__main__ import ABUSE
+from training.classifier_metrics import calibration_error, label_figures, paired_gain
 from training.datasets.moderation import coldataset, near_duplicate_clusters, split_by_cluster
 from training.report import print_report
 from training.text_baseline import ngram_scores
@@ -38,18 +40,23 @@ def main() -> None:
     unseen = [texts[n] for n in test]
 
     baseline = ngram_scores([texts[n] for n in train], targets[train], unseen)
+    model = load_text_model(arguments.bundle)
     begin = time.process_time()
-    scores = abuse_scorer(load_text_model(arguments.bundle))(unseen)
+    every = model.scores(unseen)
     cpu_s = time.process_time() - begin
+    by_label = {name: every[:, model.labels.index(name)] for name in ABUSE}
+    scores = np.max(list(by_label.values()), 0)
     gain, low, high = paired_gain(targets[test], scores, baseline, recipe.seed)
     ours, theirs = label_figures(targets[test], scores), label_figures(targets[test], baseline)
     figures = {f"model_{name}": value for name, value in ours.items()}
     figures |= {"baseline_auroc": theirs["auroc"], "gain": gain, "gain_low": low, "gain_high": high}
+    eces = {name: calibration_error(targets[test], found) for name, found in by_label.items()}
+    figures |= {f"ece_{name}": value for name, value in eces.items()}
     figures["texts_per_cpu_s"] = len(unseen) / cpu_s
     bars = {
         "AUROC >= n-grams + .003": gain >= GAIN,
         "paired lower end > 0": low > 0,
-        "ECE <= .03": ours["ece"] <= 0.03,
+        "ECE <= .03 of each label": max(eces.values()) <= 0.03,
         "texts per CPU second >= 400": figures["texts_per_cpu_s"] >= 400,
     }
     sys.exit(not print_report("text_abuse", figures=figures, bars=bars, seed=recipe.seed))
