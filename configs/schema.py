@@ -123,6 +123,12 @@ class SwapSection(Section):
     staging_limit_s: float = Field(default=120, gt=0)  # of all replicas; then nothing is activated
 
 
+class TrendsSection(Section):
+    """What is counted of items, for trends and for the ranker."""
+
+    interval_s: float = Field(default=5.0, ge=0.5, le=600)  # between two readings of the counts
+
+
 class ServingConfig(Section):
     """``configs/serving.yaml``."""
 
@@ -139,6 +145,7 @@ class ServingConfig(Section):
     admission: AdmissionSection = AdmissionSection()
     access: AccessSection = AccessSection()
     swap: SwapSection = SwapSection()
+    trends: TrendsSection = TrendsSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
     calendar: Path = Path("configs/calendar.yaml")

@@ -31,11 +31,12 @@ from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.rules import FeedRules, StageBudgets
-from serving.feed.shelf import make_shelf
+from serving.feed.shelf import Shelf, make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
+from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import DiskReserve, RedisState, state_client
@@ -55,6 +56,7 @@ from serving.records.contracts import Catalogue
 from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
+from serving.trend_keeper import Buckets, TrendKeeper
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
 
@@ -123,6 +125,7 @@ def build(
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
         follow_ladder(services, serving)
+        follow_trends(services, serving)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -239,6 +242,20 @@ def follow_ladder(services: Services, serving: ServingConfig) -> None:
     services.background.append(keeper.keep)
 
 
+def follow_trends(services: Services, serving: ServingConfig) -> None:
+    """Keep this process's copy of what is counted fresh."""
+    url, limits = serving.state.url, StreamLimits()
+    assert url is not None  # noqa: S101 - asked by `build`
+    client = state_client(url, serving.state.write_timeout_ms / 1000)
+    keeper = TrendKeeper(
+        Buckets(client, limits.bucket_ms, limits.buckets),
+        lambda: services.bundle.engine,
+        services.clock_ms,
+        serving.trends.interval_s,
+    )
+    services.background.append(keeper.keep)
+
+
 def open_state(section: StateSection) -> OnlineState:
     """Return the state at `section.url`; it connects at the first request.
 
@@ -286,7 +303,8 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
         reference.history_length,
         DEFAULT_FILTERS + FACT_FILTERS,
         exploration=exploration,
-        signals=SignalBoard(items.shelf.facts),
+        ranker=items.model.ranker,
+        signals=board_of(model, items.shelf),
     )
     answer = tuple(item.item_id for item in page.items)
     return ServedBundle(items, engine, reference, question, rules, answer, exploration)
@@ -296,8 +314,13 @@ def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
     shelf = make_shelf(shelved(model), model.popularity)
     length = model.manifest.dimensions["history_length"]
-    signals = SignalBoard(shelf.facts)
-    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=signals)
+    board = board_of(model, shelf)
+    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=board)
+
+
+def board_of(model: FeedModel, shelf: Shelf) -> SignalBoard:
+    """Return a board that begins with what the bundle's training data counted."""
+    return SignalBoard(shelf.facts, None if model.ranker is None else model.ranker.base)
 
 
 def golden_question(names: ItemNames) -> FeedRequest:

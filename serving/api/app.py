@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from serving.api.access import AccessControl
+from serving.api.banks import bank_routes
 from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
+from serving.api.certificates import certificate_routes
 from serving.api.checks import check_routes
 from serving.api.controls import control_routes
 from serving.api.erasures import erasure_routes
@@ -99,6 +101,8 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
         *erasure_routes(services),
         *moderation_routes(services),
         *check_routes(services),
+        *certificate_routes(services),
+        *bank_routes(services),
         *takedown_routes(services),
         *control_routes(services),
         *exposure_routes(services),

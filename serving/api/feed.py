@@ -144,6 +144,7 @@ async def asker_of(services: Services, body: Who, request_id: str, k: int) -> As
         trusted=services.mirror.trusted(time.monotonic()),
         subject=services.subject_of(body.user_id) if body.user_id else "",
     )
+    services.regions.note(viewing.user_id, viewing.region)
     return Asker(viewing, standing, impersonal)
 
 

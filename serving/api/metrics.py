@@ -34,6 +34,16 @@ class Metrics:
             "tidegate_nan_scores", "Candidates to which the model gave no score.", registry=registry
         )
         self.events = Counter("tidegate_events", "Events kept.", ["type"], registry=registry)
+        self.certificates_revoked = Counter(
+            "tidegate_certificates_revoked",
+            "Certificates that audits spoke against.",
+            registry=registry,
+        )
+        self.rule_packs_refused = Gauge(
+            "tidegate_rule_packs_refused",
+            "Rule packs whose new file is refused.",
+            registry=registry,
+        )
         self.checks = Counter(
             "tidegate_checks",
             "Items judged, by what was suggested.",
