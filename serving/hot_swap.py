@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,10 +40,13 @@ def feed_seat(services: Services, load: Callable[[str], ServedBundle]) -> Seat[S
         services: whose bundle is replaced.
         load: version -> verified bundle.
     """
+    catalogue = services.stores.catalogue
 
     def stage(version: str) -> ServedBundle:
         with yielding():
             bundle = load(version)
+            # As much rest as work: what is served has a core to itself half of the time.
+            bundle.items.catch_up(catalogue, rest=time.sleep)
             warm_up(bundle, services)
         return bundle
 
@@ -109,7 +113,10 @@ def warm_up(bundle: ServedBundle, services: Services) -> None:
     for n in range(WARM_UP_PAGES):
         row = n * len(names) // WARM_UP_PAGES
         recent = (Behaviour(names.item_id(row), "like", 0),)
-        bundle.engine.feed(FeedRequest(k=20, now_ms=60_000, recent=recent), services.rules(None))
+        page = bundle.engine.feed(
+            FeedRequest(k=20, now_ms=60_000, recent=recent), services.rules(None)
+        )
+        time.sleep(sum(page.stage_ms.values()) / 1000)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embeddings.feed_model import KIND
@@ -195,3 +196,20 @@ def test_one_process_of_a_machine_stages_at_a_time(tmp_path: Path) -> None:
         staged = list(threads.map(in_turn(tmp_path, stage), "abcd"))
     assert [one.version for one in staged] == list("abcd")
     assert together == [1, 1, 1, 1]
+
+
+def test_later_items_are_staged_with_the_item_tower_of_the_bundle_to_come(
+    served: Served, root: Path
+) -> None:
+    services = served.services
+    item = {"item_id": "late", "kind": "video", "creator_id": "c", "title": "quick red lamp"}
+    body = {"items": [item | {"published_at_ms": 1}]}
+    assert served.client.request("PUT", "/v1/items", json=body).status_code == 200
+    rules = services.rules(None)
+    seat = feed_seat(services, lambda version: load_bundle(root / KIND / version, rules))
+    for version in versions(served):
+        model = seat.stage(version).items.model
+        row = model.vocabulary.row("late")
+        assert row == len(model.bundle.vocabulary)
+        expected = model.bundle.embed([item])[1][0]
+        np.testing.assert_allclose(model.retrieval_vectors[np.array([row])][0], expected, rtol=1e-4)
