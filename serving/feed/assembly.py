@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.arrays import Mask, Rows, Vectors
+from models.arrays import Mask, Rows
 from serving.feed.candidates import SOURCE_CODES, Candidates
-from serving.feed.contracts import InterestModel, ItemNames
+from serving.feed.contracts import ItemNames
+from serving.feed.likeness import LikenessSpace
 from serving.feed.question import Question
 from serving.feed.rules import DiversityRules, FeedRules, WindowRule
 from serving.feed.selectors import FREE, Choice, Fixed, Grouping, selected
@@ -16,6 +17,15 @@ from serving.feed.steering import Steering, merits, steering
 
 PINNED, EXPLORATION = "pinned", "exploration_slot"
 DISPLACED = "displaced"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a page is chosen by, beside its candidates."""
+
+    names: ItemNames
+    shelf: Shelf
+    space: LikenessSpace
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,8 @@ class Assembled:
 def assembled(
     candidates: Candidates,
     question: Question,
-    model: InterestModel,
-    shelf: Shelf,
+    around: Surroundings,
+    absolute: bool = True,
     plain: bool = False,
 ) -> Assembled:
     """Choose the page of a question.
@@ -45,23 +55,24 @@ def assembled(
     Args:
         candidates: scored, in any order; of equal value the earlier one comes first.
         question: whose rules hold.
-        model: gives names, and vectors for diversity. shelf: gives facts.
+        around: where names, facts and vectors are looked up.
+        absolute: whether a score of 0 means worth nothing.
         plain: leave out all selectors that cost time.
     """
-    rules = question.rules
-    steered = steering(candidates.rows, rules, question.viewer, model.vocabulary, shelf.facts)
-    merit = merits(candidates.scores, steered.factors)
+    rules, shelf = question.rules, around.shelf
+    steered = steering(candidates.rows, rules, question.viewer, around.names, shelf.facts)
+    merit = merits(candidates.scores, steered.factors, absolute)
     by_merit: Rows = np.argsort(-merit, kind="stable")
     ranking = candidates.take(by_merit)
     depth = 0 if plain else _depth(rules, question.request.k)
     choice = Choice(
         merit[by_merit],
-        unit_vectors(model, ranking.rows[:depth]),
+        around.space.unit(ranking.rows[:depth]),
         rules.diversity if rules.asks("selector:diversity") else DiversityRules(),
         groupings(ranking.rows, question.viewer.paged, rules, shelf),
         _small(ranking.rows, rules, shelf),
         rules.small_creators.share,
-        _fixed(ranking, _drawn(ranking, by_merit), question, model.vocabulary),
+        _fixed(ranking, _drawn(ranking, by_merit), question, around.names),
     )
     selection = selected(choice, question.request.k)
     chosen = by_merit[selection.order]
@@ -88,14 +99,6 @@ def groupings(rows: Rows, paged: Rows, rules: FeedRules, shelf: Shelf) -> list[G
         groups = np.where(sells[rows], 0, FREE)
         found.append(Grouping("commerce_density", groups, rules.commerce, before))
     return found
-
-
-def unit_vectors(model: InterestModel, rows: Rows) -> Vectors:
-    """Retrieval vectors [P, D] of length 1; a vector of no length stays."""
-    vectors: Vectors = np.asarray(model.retrieval_vectors[rows])
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-    unit: Vectors = vectors / np.maximum(lengths, 1e-12)[:, None]
-    return unit
 
 
 def _depth(rules: FeedRules, k: int) -> int:
