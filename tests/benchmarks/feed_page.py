@@ -104,8 +104,8 @@ async def measured(settings: Settings, requests: int, seed: int) -> list[float]:
     async with app.router.lifespan_context(app):
         for n in range(requests + WARM_UP):
             await asyncio.sleep(PAUSE_S)
-            user = f"user-{random.integers(USERS)}"
-            body = orjson.dumps({"user_id": user, "k": K, "context": {"region": "CN"}})
+            asking = f"user-{random.integers(USERS)}"
+            body = orjson.dumps({"user_id": asking, "k": K, "context": {"region": "CN"}})
             started = time.perf_counter()
             answer = await called(app, body)
             ms = (time.perf_counter() - started) * 1000
