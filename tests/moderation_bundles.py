@@ -7,7 +7,13 @@ import numpy as np
 from configs.classifier import ClassifierFit, ClassifierRecipe
 from configs.load import load
 from models.bundle import Manifest
-from training.classifier_bundle import data_facts, pack_classifier, sources_table
+from tests.picture_bundles import write_drawn_pictures
+from training.classifier_bundle import (
+    TrainingFacts,
+    data_facts,
+    pack_classifier,
+    sources_table,
+)
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import joined
 from training.provenance import provenance
@@ -26,8 +32,11 @@ TINY = ClassifierFit(
 )
 
 
-def make_moderation_bundle(folder: Path, rows: int = 600) -> Manifest:
-    """Write a bundle into `folder`, which must not exist; it knows hate and harassment."""
+def make_moderation_bundle(folder: Path, rows: int = 600, pictures: bool = False) -> Manifest:
+    """Write a bundle into `folder`, which must not exist; it knows hate and harassment.
+
+    With `pictures` it also has a picture part, which takes ten seconds once a process.
+    """
     recipe = load(CONFIG, ClassifierRecipe, environ={}).model_copy(update={"fit": TINY})
     drawn = joined([contrasts(language, rows, seed=1) for language in ("zh", "en")])
     held = joined([contrasts(language, rows // 2, seed=2) for language in ("zh", "en")])
@@ -35,6 +44,11 @@ def make_moderation_bundle(folder: Path, rows: int = 600) -> Manifest:
     calibrate(model, logits_of(model, tokenised(held.texts())), held.targets())
     origin = provenance(3, data_facts(drawn))
     table = sources_table(drawn, np.full(drawn.table.num_rows, "train", object))
-    manifest, parity = pack_classifier(model, recipe, origin, {}, table, folder)
+    manifest, parity = pack_classifier(
+        model,
+        TrainingFacts(recipe, origin, {}, table),
+        folder,
+        write_drawn_pictures if pictures else None,
+    )
     assert parity <= 1e-4
     return manifest

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from models.export import export
 from models.text_features import FEATURE_BUCKETS, WORD_BUCKETS
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LICENCES, LabelledContent
+from training.picture_bundle import PicturePart
 from training.text_fit import tokenised
 
 INPUTS = ("features", "frequencies", "words")
@@ -36,22 +38,33 @@ _FAILINGS = """\
 """
 
 
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What is told of a training run.
+
+    Attributes:
+        recipe: what the model was trained by. provenance: of the manifest.
+        evaluation: figures of the test rows. sources: the card's table of what it was trained on.
+    """
+
+    recipe: ClassifierRecipe
+    provenance: Provenance
+    evaluation: Mapping[str, Any]
+    sources: str
+
+
 def pack_classifier(
     model: TextClassifier,
-    recipe: ClassifierRecipe,
-    provenance: Provenance,
-    evaluation: Mapping[str, Any],
-    sources: str,
+    facts: TrainingFacts,
     out: Path,
+    pictures: Callable[[Path], PicturePart] | None = None,
 ) -> tuple[Manifest, float]:
     """Export, calibrate, score golden texts, write the card, seal.
 
     Args:
-        model: calibrated.
-        recipe: what it was trained by. provenance: of the manifest.
-        evaluation: figures of the test rows.
-        sources: the card's table of what it was trained on.
+        model: calibrated. facts: of its training.
         out: the bundle's folder.
+        pictures: writes the picture part into a folder; None for a bundle that reads text only.
 
     Returns:
         The manifest, and the largest relative difference between torch and ONNX.
@@ -60,6 +73,7 @@ def pack_classifier(
         ParityError: ONNX and torch disagree.
         BundleError: `out` exists.
     """
+    recipe = facts.recipe
     golden = [text for name in ("zh", "en") for text in _examples(name, recipe.seed)]
     with staged(out) as folder:
         parity = written(model, golden, folder)
@@ -72,7 +86,12 @@ def pack_classifier(
             }
             for k, label in enumerate(recipe.labels)
         }
-        figures = {**evaluation, "parity": parity}
+        described = [card(recipe, facts.provenance, facts.evaluation, facts.sources)]
+        figures = {**facts.evaluation, "parity": parity}
+        if pictures is not None:
+            part = pictures(folder)
+            described.append(part.card)
+            figures |= {"pictures": part.figures, "parity": max(parity, part.parity)}
         for name, content in (
             (LABELS, recipe.labels),
             ("calibration.json", calibration),
@@ -80,8 +99,8 @@ def pack_classifier(
             ("evaluation.json", figures),
         ):
             (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
-        (folder / "model_card.md").write_text(card(recipe, provenance, figures, sources), "utf-8")
-        return seal(folder, _draft(recipe, provenance)), parity
+        (folder / "model_card.md").write_text("\n".join(described), "utf-8")
+        return seal(folder, _draft(recipe, facts.provenance)), float(figures["parity"])
 
 
 def written(model: TextClassifier, texts: list[str], folder: Path) -> float:

@@ -4,7 +4,8 @@
 --protocol unseen-users [--fit-data PATH]``
 
 ``python -m training.evaluate moderation --bundle BUNDLE --data FILE --label LABEL_OR_GROUP`` judges
-a moderation bundle (``training.moderation_evaluation``).
+a moderation bundle (``training.moderation_evaluation``), ``pictures`` the head that looks at
+pictures (``training.picture_evaluation``).
 
 Several bundles are seeds of one recipe: their rows are averaged. The two-tower model is scored
 through its exported ONNX towers and its index, as it is served.
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from embeddings.feed_model import FeedModel, load_feed_model
 from models.arrays import Mask, Rows
-from training import moderation_evaluation
+from training import moderation_evaluation, picture_evaluation
 from training.bars import RETRIEVAL_BARS
 from training.choose import Chosen, choose_and_score
 from training.cold import content_popularity_ranking, two_tower_cold_ranking
@@ -57,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     if options.what == "moderation":
         moderation_evaluation.main(options)
+    elif options.what == "pictures":
+        picture_evaluation.main(options)
     else:
         evaluate_retrieval(options)
 
@@ -84,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="training.evaluate", description=__doc__)
     commands = top.add_subparsers(required=True, dest="what")
     moderation_evaluation.add_arguments(commands.add_parser("moderation"))
+    picture_evaluation.add_arguments(commands.add_parser("pictures"))
     retrieval = commands.add_parser("retrieval")
     retrieval.add_argument("--bundle", required=True, nargs="+", help="one, or seeds of one recipe")
     retrieval.add_argument("--dataset", required=True, choices=DATASETS)

@@ -1,16 +1,18 @@
-"""Train the text branch of the moderation classifier.
+"""Train the moderation classifier: its text branch and the head that looks at pictures.
 
     python -m training.train_classifier --config configs/classifier.yaml \\
         --data ../shared/data --out BUNDLE
 
 Sources are joined with their unknown labels left unknown, divided by near-duplicate cluster,
 written a second time with evasions (training's own operators only), fitted, calibrated on rows that
-the fit has not seen, and sealed as a moderation bundle that ``training.publish`` takes.
+the fit has not seen, and sealed as a moderation bundle that ``training.publish`` takes, together
+with the picture part (``training.picture_bundle``).
 """
 
 import argparse
 import random
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +21,27 @@ from numpy.typing import NDArray
 
 from configs.classifier import ClassifierData, ClassifierRecipe
 from configs.load import load
+from configs.pictures import PictureRecipe
 from models.arrays import Vectors
 from models.classifier import TextClassifier
 from models.text_features import text_tokens
-from training.classifier_bundle import data_facts, pack_classifier, sources_table
+from training.classifier_bundle import (
+    TrainingFacts,
+    data_facts,
+    pack_classifier,
+    sources_table,
+)
 from training.classifier_metrics import calibration_error, label_figures
 from training.datasets import moderation
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LabelledContent
 from training.evasion import CHINESE, ENGLISH
+from training.picture_bundle import write_pictures
 from training.provenance import provenance
 from training.report import print_report
 from training.text_fit import Tokens, calibrate, fit, logits_of, tokenised
 
+PICTURES = Path(__file__).parents[1] / "configs/pictures.yaml"
 SYNTHETIC = ("contrasts_zh", "contrasts_en")
 ABUSE_SETS = ("coldataset", "davidson", *SYNTHETIC)
 _WORDS = re.compile(r"[\u4e00-\u9fff]{2,4}|[A-Za-z]{3,}")
@@ -43,6 +53,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="recipe of their head")
     arguments = parser.parse_args()
     recipe = load(arguments.config, ClassifierRecipe)
 
@@ -62,7 +73,11 @@ def main() -> None:
     figures = evaluated(model, labelled, seen["test"], held["test"])
     origin = provenance(recipe.seed, data_facts(labelled))
     sources_read = sources_table(labelled, split)
-    manifest, parity = pack_classifier(model, recipe, origin, figures, sources_read, arguments.out)
+    facts = TrainingFacts(recipe, origin, figures, sources_read)
+    pictures = partial(
+        write_pictures, recipe=load(arguments.pictures, PictureRecipe), data=arguments.data
+    )
+    manifest, parity = pack_classifier(model, facts, arguments.out, pictures)
     figures |= {"parity": parity, "version": manifest.version}
     print_report("train_classifier", figures=figures, seed=recipe.seed)
 

@@ -7,21 +7,13 @@ import pytest
 
 from embeddings.image import DIMENSIONS, GRAPH, NSFW_GRAPH, SEEN, ImageEncoder, load_image_encoder
 from models.bundle import BundleError
-from models.export import PARITY
 from tests.drawn_pictures import scene
-from training.image_encoder import write_image_encoder
+from tests.picture_bundles import encoder_folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    written = tmp_path_factory.mktemp("encoder")
-    assert write_image_encoder(written) <= PARITY
-    return written
-
-
-@pytest.fixture(scope="module")
-def encoder(folder: Path) -> ImageEncoder:
-    return load_image_encoder(folder)
+def encoder() -> ImageEncoder:
+    return load_image_encoder(encoder_folder())
 
 
 def test_pictures_of_all_sizes_become_vectors_and_batches_change_nothing(
@@ -44,8 +36,8 @@ def test_a_copy_is_nearer_than_another_picture_and_nothing_drawn_is_explicit(
     assert (vectors[:, SEEN] < 0.5).all()
 
 
-def test_a_graph_of_another_signature_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_graph_of_another_signature_is_refused(tmp_path: Path) -> None:
     for name in (GRAPH, NSFW_GRAPH):
-        (tmp_path / name).symlink_to(folder / NSFW_GRAPH)
+        (tmp_path / name).symlink_to(encoder_folder() / NSFW_GRAPH)
     with pytest.raises(BundleError, match=GRAPH):
         load_image_encoder(tmp_path)
