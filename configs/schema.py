@@ -32,6 +32,7 @@ class StateSection(Section):
     folder: Path = Path("var/state")
     port: int = Field(default=0, ge=0, le=65_535)  # of the embedded server of events; 0 = any
     live_port: int = Field(default=0, ge=0, le=65_535)  # of the other one; 0 = any
+    reserve_bytes: int = Field(default=64 << 20, ge=0)  # free on the disk of `folder`, else 507
     read_timeout_ms: int = Field(default=50, ge=1)  # a feed rather answers without state than late
     write_timeout_ms: int = Field(default=2_000, ge=1)
 
@@ -129,29 +130,9 @@ class ServingConfig(Section):
     swap: SwapSection = SwapSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    calendar: Path = Path("configs/calendar.yaml")
     exposure: Path = Path("configs/exposure.yaml")
     policies: Path = Path("configs/policies")
-
-
-class SourcesSection(Section):
-    """How many candidates each source gives, before filters."""
-
-    interest_candidates: int = Field(default=500, ge=1, le=5_000)
-    popular_candidates: int = Field(default=100, ge=1, le=2_000)
-
-
-class SpreadSection(Section):
-    """Creator spread: of any `window` neighbouring positions at most `limit` hold one creator."""
-
-    window: int = Field(default=8, ge=1, le=100)
-    limit: int = Field(default=2, ge=1, le=100)
-
-
-class FeedConfig(Section):
-    """``configs/feeds/<surface>.yaml``."""
-
-    sources: SourcesSection = SourcesSection()
-    spread: SpreadSection = SpreadSection()
 
 
 class TowersSection(Section):

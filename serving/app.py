@@ -1,7 +1,8 @@
 """The composition root: settings and bundle in, ASGI app out."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,30 +10,32 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from configs.exposure import ExposureConfig
-from configs.load import ConfigError, load
-from configs.schema import FeedConfig, InternalSection, ServingConfig, StateSection
+from configs.load import PREFIX, ConfigError, load
+from configs.schema import InternalSection, ServingConfig, StateSection
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
 from serving.api.admission import Admission
 from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
-from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.api.services import ServedBundle, Services, wall_clock_ms
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
-from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
+from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
+from serving.feed.rules import FeedRules, StageBudgets
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
+from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
-from serving.live.redis_state import RedisState, state_client
+from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, shelved
@@ -41,6 +44,7 @@ from serving.moderators import connect_checks, load_moderator, publish_of
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
@@ -52,11 +56,12 @@ class Settings:
 
     Attributes:
         serving: ``configs/serving.yaml``, its paths absolute.
-        surfaces: the rules of each file of ``configs/feeds``, by its name.
+        rule_files: where the rules of the feed stand. rulebook: what they said at the start.
     """
 
     serving: ServingConfig
-    surfaces: Mapping[str, FeedRules]
+    rule_files: RuleFiles
+    rulebook: Rulebook
 
 
 def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -65,14 +70,12 @@ def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Set
     Raises:
         ConfigError: a file cannot be read, or a key is unknown or outside its limit.
     """
-    serving = load(config, ServingConfig, environ)
-    surfaces = {
-        path.stem: rules_of(load(path, FeedConfig, environ))
-        for path in sorted(serving.feeds.glob("*.yaml"))
-    }
-    if DEFAULT_SURFACE not in surfaces:
-        raise ConfigError(f"{serving.feeds}: {DEFAULT_SURFACE}.yaml is missing")
-    return Settings(_absolute(serving), surfaces)
+    serving = _absolute(load(config, ServingConfig, environ))
+    # Replicas read the files again, perhaps in another environment.
+    own = os.environ if environ is None else environ
+    overrides = {name: text for name, text in own.items() if name.startswith(PREFIX)}
+    files = RuleFiles(serving.feeds, serving.calendar, overrides)
+    return Settings(serving, files, files.read())
 
 
 def build(
@@ -93,23 +96,8 @@ def build(
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
-    stores = open_stores(serving.records)
-    rules = settings.surfaces[DEFAULT_SURFACE]
-    moderator = load_moderator(serving)
-    services = Services(
-        bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
-        state=state,
-        stores=stores,
-        profiles=Profiles(stores.users),
-        surfaces=settings.surfaces,
-        future_limit_ms=serving.http.future_limit_s * 1000,
-        past_limit_ms=serving.http.past_limit_s * 1000,
-        media=serving.media.folder,
-        media_limit_bytes=serving.media.limit_bytes,
-        publish=publish_of(serving.catalogue.publish, moderator),
-        admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
-        moderation=None if moderator is None else ModerationDesk(moderator),
-    )
+    services = services_of(settings, state)
+    stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
@@ -133,14 +121,58 @@ def build(
         )
     )
     connect_checks(services, poll_s)
+    follow_rule_files(services, settings)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def services_of(settings: Settings, state: OnlineState) -> Services:
+    """Open the records, load what is published, and put together what the routes need.
+
+    Raises:
+        BundleError: no bundle is published, or it is damaged; names the file.
+    """
+    serving = settings.serving
+    stores = open_stores(serving.records)
+    rules = settings.rulebook.rules(None, None, wall_clock_ms())
+    moderator = load_moderator(serving)
+    return Services(
+        bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
+        state=state,
+        stores=stores,
+        profiles=Profiles(stores.users),
+        rulebook=settings.rulebook,
+        future_limit_ms=serving.http.future_limit_s * 1000,
+        past_limit_ms=serving.http.past_limit_s * 1000,
+        media=serving.media.folder,
+        media_limit_bytes=serving.media.limit_bytes,
+        publish=publish_of(serving.catalogue.publish, moderator),
+        admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
+        moderation=None if moderator is None else ModerationDesk(moderator),
+    )
 
 
 def internal_address(section: InternalSection, process: str) -> tuple[str, int]:
     """Address and port of one process's probes: process n has the n-th port from the first."""
     number = int(process) if process.isdecimal() else 0
     return section.address, section.port + number if section.port else 0
+
+
+def follow_rule_files(services: Services, settings: Settings) -> None:
+    """Let the process follow changes of the feed's rules."""
+    metrics = services.metrics
+
+    def take(book: Rulebook) -> None:
+        services.rulebook = book
+        metrics.rules.clear()
+        metrics.rules.labels(book.version).set(1)
+
+    take(settings.rulebook)
+    services.background.append(
+        lambda: follow_rules(
+            settings.rule_files, settings.rulebook.version, take, metrics.rules_refused.inc
+        )
+    )
 
 
 def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
@@ -204,6 +236,7 @@ def open_state(section: StateSection) -> OnlineState:
             section.live_url or section.url,
             section.read_timeout_ms / 1000,
             section.write_timeout_ms / 1000,
+            DiskReserve(section.folder, section.reserve_bytes),
         )
     except ValueError as error:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
@@ -223,6 +256,7 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     """
     model = load_feed_model(folder)
     reference = engine_of(model)
+    rules = replace(rules, budgets=StageBudgets())  # the answer must not depend on the load
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
     items = LiveItems(model)
@@ -238,13 +272,15 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
         signals=SignalBoard(items.shelf.facts),
     )
     answer = tuple(item.item_id for item in page.items)
-    return ServedBundle(items, engine, reference, question, answer, exploration)
+    return ServedBundle(items, engine, reference, question, rules, answer, exploration)
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
     shelf = make_shelf(shelved(model), model.popularity)
-    return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
+    length = model.manifest.dimensions["history_length"]
+    signals = SignalBoard(shelf.facts)
+    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=signals)
 
 
 def golden_question(names: ItemNames) -> FeedRequest:
@@ -252,16 +288,6 @@ def golden_question(names: ItemNames) -> FeedRequest:
     rows = np.unique(np.linspace(0, len(names) - 1, QUESTION_EVENTS).astype(int))
     recent = tuple(Behaviour(names.item_id(row), "like", -row) for row in rows.tolist())
     return FeedRequest(k=QUESTION_K, now_ms=60_000, recent=recent)
-
-
-def rules_of(config: FeedConfig) -> FeedRules:
-    """Return the plain values of one surface."""
-    return FeedRules(
-        interest_candidates=config.sources.interest_candidates,
-        popular_candidates=config.sources.popular_candidates,
-        creator_window=config.spread.window,
-        creator_limit=config.spread.limit,
-    )
 
 
 def absolute_location(location: str) -> str:
@@ -291,6 +317,7 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "calendar": serving.calendar.resolve(),
             "exposure": serving.exposure.resolve(),
             "policies": serving.policies.resolve(),
         }

@@ -39,6 +39,7 @@ def settings(bundles: Path, migrated_records: Path, tmp_path: Path) -> Settings:
     environ = {
         "TIDEGATE__BUNDLES": str(bundles),
         "TIDEGATE__FEEDS": str(SERVING_CONFIG.parent / "feeds"),
+        "TIDEGATE__BUDGETS": "{sources_ms: 1e6, ranker_ms: 1e6, selectors_ms: 1e6}",
         "TIDEGATE__STATE__FOLDER": str(tmp_path / "state"),
         "TIDEGATE__ARCHIVE__LOCATION": str(tmp_path / "archive"),
         "TIDEGATE__LOG__FOLDER": str(tmp_path / "log"),

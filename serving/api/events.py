@@ -23,7 +23,7 @@ from serving.live.event_stream import (
     logged_event,
 )
 from serving.live.pages import Impression
-from serving.live.state import StateUnreachableError
+from serving.live.state import StateFullError, StateUnreachableError
 from serving.records.status import ANY
 
 
@@ -57,6 +57,7 @@ def event_routes(services: Services) -> list[JsonRoute[Any]]:
             errors=(
                 (409, "an id is known with another body, or a user was erased; no event was kept"),
                 (503, "the events cannot be kept now; send the same batch again"),
+                (507, "the disk is full; send the same batch again when there is room"),
             ),
             lines="events",
         )
@@ -118,6 +119,9 @@ async def _appended(services: Services, events: Sequence[EventBody], now_ms: int
     impressions = witnessed(services, events, subjects)
     try:
         return await services.state.append(logged, impressions, now_ms)
+    except StateFullError as error:
+        message = "the disk is full; send the same events again when there is room"
+        raise ApiError(507, "storage_full", message) from error
     except StateUnreachableError as error:
         message = "the batch is not known to be kept whole; send the same events again"
         raise ApiError(503, "state_unreachable", message) from error

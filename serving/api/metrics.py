@@ -54,6 +54,12 @@ class Metrics:
             "How long the oldest new version has waited.",
             registry=registry,
         )
+        self.rules = Gauge(
+            "tidegate_feed_rules", "1 for the rules that hold.", ["version"], registry=registry
+        )
+        self.rules_refused = Counter(
+            "tidegate_feed_rules_refused", "Changed rules that were refused.", registry=registry
+        )
         self.bundle = Gauge(
             "tidegate_bundle", "1 for the bundle that serves.", ["version"], registry=registry
         )

@@ -159,11 +159,19 @@ class EventsBody(Asked):
     events: Annotated[list[EventBody], Field(min_length=1, max_length=BATCH_LIMIT)]
 
 
+class WordsAnswer(BaseModel):
+    """What a reason says."""
+
+    en: str
+    zh: str
+
+
 class ReasonAnswer(BaseModel):
-    """Why an item stands where it stands: ``near_history``, ``popular`` or ``creator_spread``."""
+    """Why an item stands where it stands: a stable code with one value, and its words."""
 
     code: str
-    value: str | int
+    value: str | int | float
+    words: WordsAnswer
 
 
 class ItemAnswer(BaseModel):

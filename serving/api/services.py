@@ -1,7 +1,7 @@
 """What the routes need; put together in ``serving.app``."""
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -11,10 +11,12 @@ from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.bundles.activation import Activator
 from serving.feed.audience import LadderExploration
-from serving.feed.contracts import FeedRequest, FeedRules
+from serving.feed.contracts import FeedRequest
 from serving.feed.engine import FeedEngine
+from serving.feed.rules import FeedRules
+from serving.feed.timetable import Rulebook
 from serving.live.exposure import ExposureLadder
-from serving.live.hidden_rows import HiddenRows
+from serving.live.hidden_rows import MaskedRows
 from serving.live.mirror import VisibilityMirror
 from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
@@ -25,7 +27,6 @@ from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
 
-DEFAULT_SURFACE = "default"
 SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
 
@@ -42,6 +43,7 @@ class ServedBundle:
         items: of the bundle and the live catalogue. engine: answers from them.
         reference: answers from the bundle alone, always alike.
         question: asked by the readiness probe.
+        rules: by which it is answered, whatever holds later.
         answer: ids of the items that the reference gave to it when it was loaded.
         exploration: the engine's view of the exploration ladder.
     """
@@ -50,6 +52,7 @@ class ServedBundle:
     engine: FeedEngine
     reference: FeedEngine
     question: FeedRequest
+    rules: FeedRules
     answer: tuple[str, ...]
     exploration: LadderExploration
 
@@ -73,7 +76,7 @@ class Services:
         bundle: what serves; replaced as a whole, so a request reads it once.
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
-        surfaces: rules by surface; DEFAULT_SURFACE for every other.
+        rulebook: rules of every surface; replaced as a whole when their files change.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
         media: folder of uploaded files. media_limit_bytes: of one file.
@@ -96,7 +99,7 @@ class Services:
     bundle: ServedBundle
     state: OnlineState
     stores: Stores
-    surfaces: Mapping[str, FeedRules]
+    rulebook: Rulebook
     future_limit_ms: int
     past_limit_ms: int
     media: Path
@@ -116,9 +119,10 @@ class Services:
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
-        self.hidden = HiddenRows(self.mirror)
+        self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
+        self.limited = MaskedRows(self.mirror, self.mirror.limited)
         self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
-    def rules(self, surface: str | None) -> FeedRules:
-        """Return the rules of a surface."""
-        return self.surfaces.get(surface or DEFAULT_SURFACE) or self.surfaces[DEFAULT_SURFACE]
+    def rules(self, surface: str | None, region: str | None = None) -> FeedRules:
+        """Return the rules that hold now on a surface in a region."""
+        return self.rulebook.rules(surface, region, self.clock_ms())

@@ -2,6 +2,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(settings: Settings, root: Path) -> Iterator[Served]:
     """An app with one follower, which only moves when it is asked to."""
     serving = settings.serving.model_copy(update={"bundles": root})
-    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
+    app = build(replace(settings, serving=serving), MemoryState(), process="test")
     services = app.state.services
     rules = services.rules(None)
     adopt_published(services.stores, root)

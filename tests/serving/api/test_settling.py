@@ -29,7 +29,7 @@ def moderated(
     shutil.copytree(bundles, tmp_path / "bundles", symlinks=True)
     publish(moderation_bundle, tmp_path / "bundles", "moderation")
     serving = settings.serving.model_copy(update={"bundles": tmp_path / "bundles"})
-    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
+    app = build(replace(settings, serving=serving), MemoryState(), process="test")
     client = Client(app)
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()
