@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.live.budgets import Budgets
+from serving.feed.budgets import Budgets
 from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.pages import SEQUENCE, Candidate, Impression, PageDraft, Pages
