@@ -1,9 +1,9 @@
 """The ranker of a feed bundle: features of one request and its candidates, and the ONNX model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime as ort
@@ -28,6 +28,9 @@ from models.ranking_features import (
     affinity_features,
     counter_features,
     interest_features,
+    item_block,
+    item_keys,
+    item_traits,
     read,
     unit,
     user_features,
@@ -159,6 +162,25 @@ class Ranker:
             said = self.network.run(["predictions"], self.inputs(context, rows))
             predictions[:, columns] = said[0]
         return predictions
+
+    def embed(self, items: Sequence[Mapping[str, Any]], retrieval: Vectors) -> tuple[Rows, Vectors]:
+        """Return keys [B, len(KEYS)] and halves [B, W] of items that the bundle does not know.
+
+        Args:
+            items: records of the Item contract. retrieval: [B, D] of the item tower.
+        """
+        if not len(items):
+            return np.zeros((0, len(KEYS)), np.int64), np.zeros((0, self.width), np.float32)
+        traits = np.stack([item_traits(item) for item in items])
+        unknown = np.zeros((len(items), len(TASKS) + 1), np.float32)
+        block = item_block(traits, unknown, retrieval)
+        halves = self.item_half.run(["item_half"], {"item": block})[0]
+        return np.array([item_keys(item) for item in items], np.int64), halves
+
+    @property
+    def width(self) -> int:
+        """W, of an item's part of the first layer."""
+        return int(self.item_half.get_outputs()[0].shape[-1])
 
     def inputs(self, context: RankingContext, rows: Rows) -> dict[str, Vectors]:
         """Return what the network reads of a request and K >= 1 candidates."""
