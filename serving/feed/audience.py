@@ -139,9 +139,12 @@ def viewer_quantiles(viewers: Vectors, vectors: Vectors) -> Vectors:
 
 
 def lateness(used: Codes, budgets: Codes, age_ms: Codes, plan_ms: Codes) -> Vectors:
-    """How far behind an even pace over its plan each item is: [E] in [0, 1]."""
-    due = np.minimum(age_ms / plan_ms, 1.0)
-    behind: Vectors = np.clip(due - used / budgets, 0.0, 1.0).astype(np.float32)
+    """How far behind an even pace over its plan each item is: [E] in [0, 1].
+
+    Past its plan an item grows later still, however little is missing: what is nearly complete
+    would else wait for ever behind what is new.
+    """
+    behind: Vectors = np.clip(age_ms / plan_ms - used / budgets, 0.0, 1.0).astype(np.float32)
     return behind
 
 

@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 
 from models.arrays import Mask, Rows
-
 from training.closed_loop.stage import Stage
 from training.datasets.simulator import Memory, Responses, begin_sessions, respond, values
 from training.datasets.world.people import HOUR_MS
