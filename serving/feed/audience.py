@@ -27,11 +27,14 @@ class AudienceRules:
         pool: best matches among which chance decides.
         temperature: of that chance, in units of the match.
         urgency: match that an item gains when it is as late as it can be.
+        places: of a page at most, the earliest: what is further down is often not seen, and held
+            for nothing until it is released.
     """
 
     pool: int = 8
     temperature: float = 0.15
     urgency: float = 2.0
+    places: int = 3
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class LadderExploration:
         openings = self._openings
         if not len(openings):
             return openings.rows, openings.late
-        match = matches(interests, openings, self._rules)
+        match, count = matches(interests, openings, self._rules), min(count, self._rules.places)
         allowed = keeps(openings.rows)
         first = allowed & (openings.tiers == FIRST)
         drawn, chance = self._drawn(match, first, count)

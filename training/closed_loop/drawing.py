@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from training.closed_loop.day import Day
-from training.closed_loop.figures import DAYTIME_H, NewItems
+from training.closed_loop.figures import DAYTIME_H, NewItems, mean
 from training.datasets.world.parameters import QUALITY_CLASSES
 
 COLOURS = {"ours": "#0b6e4f", "popular": "#c1666b", "interest": "#48639c"}
@@ -71,7 +71,7 @@ def tiers_panel(axes: Axes, new: NewItems) -> None:
     tiers = range(1, int(new.tier.max(initial=1)) + 1)
     for code, name in enumerate(QUALITY_CLASSES):
         own = new.judged & (new.quality == code)
-        shares = [float((new.tier[own] >= tier).mean()) for tier in tiers]
+        shares = [mean(new.tier[own] >= tier) for tier in tiers]
         places = [tier + 0.25 * (code - 1) for tier in tiers]
         axes.bar(places, shares, width=0.22, color=CLASS_COLOURS[code], label=name)
     axes.set(title="Climbed, by planted quality", xlabel="tier", ylim=(0, 1), xticks=list(tiers))

@@ -80,13 +80,18 @@ def figures_of(days: Mapping[str, Day], new: NewItems) -> dict[str, float]:
     good, poor = (new.judged & (new.quality == QUALITY_CLASSES.index(n)) for n in ("good", "poor"))
     ours, interest = days[OURS], days[INTEREST]
     return {
-        "quota_reached_share": float((new.hours <= DAYTIME_H)[new.judged].mean()),
-        "quality_recall": float((new.tier[good] > 0).mean()),
-        "poor_promoted_share": float((new.tier[poor] > 0).mean()),
+        "quota_reached_share": mean(new.hours[new.judged] <= DAYTIME_H),
+        "quality_recall": mean(new.tier[good] > 0),
+        "poor_promoted_share": mean(new.tier[poor] > 0),
         "session_vs_popular": ours.session_value / days[POPULAR].session_value,
         "session_vs_interest": ours.session_value / interest.session_value,
         "gini_vs_interest": gini(ours.exposures) / gini(interest.exposures),
     }
+
+
+def mean(values: NDArray[Any]) -> float:
+    """Mean of values; NaN, which is within no bar, where there are none."""
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def holds(name: str, value: float) -> bool:
@@ -126,9 +131,9 @@ def class_rows(new: NewItems) -> list[dict[str, Any]]:
             {
                 "quality": name,
                 "items": int(own.sum()),
-                "tier_1": float((new.tier[own] >= 1).mean()),
-                "tier_2": float((new.tier[own] >= 2).mean()),
-                "impressions": float(new.exposures[own].mean()),
+                "tier_1": mean(new.tier[own] >= 1),
+                "tier_2": mean(new.tier[own] >= 2),
+                "impressions": mean(new.exposures[own]),
             }
         )
     return rows

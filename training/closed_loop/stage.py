@@ -35,8 +35,8 @@ class DayPlan:
 
     hours: int = 24
     items_an_hour: int = 20
-    page: int = 20
-    pages: int = 5
+    page: int = 10
+    pages: int = 8
     tick_ms: int = 600_000
 
 
