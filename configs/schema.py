@@ -59,6 +59,15 @@ class CatalogueSection(Section):
     poll_ms: int = Field(default=250, ge=10)  # how often a replica asks for changes
 
 
+class ModerationSection(Section):
+    """What moderation may reach, and how much one request may send."""
+
+    body_limit_bytes: int = Field(default=28 << 20, ge=1_024)  # 20 MiB of pictures in base64
+    fetch_hosts: tuple[str, ...] = ()  # of pictures given by address
+    webhook_hosts: tuple[str, ...] = ()  # host or host:port that jobs may tell of their end
+    fetch_limit_s: float = Field(default=8.0, gt=0, le=60)
+
+
 class LogSection(Section):
     """Access log: JSON lines without user ids, one file per process, the older one kept."""
 
@@ -76,7 +85,9 @@ class ArchiveSection(Section):
 class RaySection(Section):
     """Ray Serve; the ports are those that Ray itself opens on all interfaces."""
 
-    replicas: int = Field(default=1, ge=1)  # cores - 1 serves best: the proxy and Ray need one
+    replicas: int = Field(default=1, ge=1)  # of feeds: cores - 1, the proxy and Ray need one
+    event_replicas: int = Field(default=1, ge=1)  # of events
+    other_replicas: int = Field(default=1, ge=1)  # of everything else
     replica_ongoing_limit: int = Field(default=64, ge=1)  # requests at once in one replica
     object_store_bytes: int = Field(
         default=80_000_000, ge=80_000_000
@@ -113,6 +124,12 @@ class SwapSection(Section):
     staging_limit_s: float = Field(default=120, gt=0)  # of all replicas; then nothing is activated
 
 
+class TrendsSection(Section):
+    """What is counted of items, for trends and for the ranker."""
+
+    interval_s: float = Field(default=5.0, ge=0.5, le=600)  # between two readings of the counts
+
+
 class ServingConfig(Section):
     """``configs/serving.yaml``."""
 
@@ -122,12 +139,14 @@ class ServingConfig(Section):
     records: RecordsSection = RecordsSection()
     media: MediaSection = MediaSection()
     catalogue: CatalogueSection = CatalogueSection()
+    moderation: ModerationSection = ModerationSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
     internal: InternalSection = InternalSection()
     admission: AdmissionSection = AdmissionSection()
     access: AccessSection = AccessSection()
     swap: SwapSection = SwapSection()
+    trends: TrendsSection = TrendsSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
     calendar: Path = Path("configs/calendar.yaml")

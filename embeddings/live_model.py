@@ -14,6 +14,7 @@ from embeddings.towers import run_item_tower, run_user_tower
 from embeddings.vocabulary import Vocabulary
 from models.arrays import Mask, Rows, Vectors
 from models.features import HistoryBatch, history_vectors
+from models.ranking_features import Keys
 
 SAME = 1e-3  # relative; less is rounding, not another content
 
@@ -30,7 +31,7 @@ class Embedded:
     item_ids: tuple[str, ...]
     history: Vectors
     retrieval: Vectors
-    rank_keys: Rows | None = None
+    rank_keys: Keys | None = None
     rank_halves: Vectors | None = None
 
 

@@ -23,6 +23,7 @@ from models.ranking_features import (
     KEYS,
     Counts,
     ItemCounters,
+    Keys,
     RankingContext,
     Rates,
     affinity_features,
@@ -91,13 +92,13 @@ class CreatorTotals:
     Only items of the bundle count: what a creator's later items did enters with the next bundle.
     """
 
-    def __init__(self, creators: Rows) -> None:
+    def __init__(self, creators: Keys) -> None:
         """Create it for the hashed creators [N] of the bundle's items."""
         self._creators, self._owners = np.unique(creators, return_inverse=True)
         self._of: ItemCounters | None = None
         self._sums: Vectors = np.zeros((0, 1 + len(TASKS)), np.float32)
 
-    def counts(self, context: RankingContext, rows: Rows, creators: Rows) -> Counts:
+    def counts(self, context: RankingContext, rows: Rows, creators: Keys) -> Counts:
         """Gather what is counted for candidates.
 
         Args:
@@ -163,19 +164,19 @@ class Ranker:
             predictions[:, columns] = said[0]
         return predictions
 
-    def embed(self, items: Sequence[Mapping[str, Any]], retrieval: Vectors) -> tuple[Rows, Vectors]:
+    def embed(self, items: Sequence[Mapping[str, Any]], retrieval: Vectors) -> tuple[Keys, Vectors]:
         """Return keys [B, len(KEYS)] and halves [B, W] of items that the bundle does not know.
 
         Args:
             items: records of the Item contract. retrieval: [B, D] of the item tower.
         """
         if not len(items):
-            return np.zeros((0, len(KEYS)), np.int64), np.zeros((0, self.width), np.float32)
+            return item_keys([]), np.zeros((0, self.width), np.float32)
         traits = np.stack([item_traits(item) for item in items])
         unknown = np.zeros((len(items), len(TASKS) + 1), np.float32)
         block = item_block(traits, unknown, retrieval)
         halves = self.item_half.run(["item_half"], {"item": block})[0]
-        return np.array([item_keys(item) for item in items], np.int64), halves
+        return item_keys(items), halves
 
     @property
     def width(self) -> int:
@@ -272,7 +273,7 @@ def load_ranker(bundle: Bundle, history: Vectors, retrieval: Vectors, published:
     network = load_session(bundle.folder / RANKER)
     item_half = load_session(bundle.folder / RANKER_ITEM)
     width = check_networks(bundle.folder, network, item_half, len(facts.tasks) + 1)
-    keys = load_array(bundle, RANKER_KEYS, (n, len(KEYS)), "int64")
+    keys = load_array(bundle, RANKER_KEYS, (n, len(KEYS)), "int32")
     base = load_array(bundle, RANKER_COUNTERS, (n, 1 + len(TASKS)), "float32")
     halves = load_array(bundle, RANKER_ITEMS, (n, width), "float32")
     return Ranker(

@@ -29,7 +29,7 @@ from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
 from serving.live.state_files import StateServerError
 from serving.live.supervisor import Fsync, StateServer
-from serving.moderators import load_moderator
+from serving.moderators import published_moderator
 from serving.orphans import MARK, end_orphans, mark_of
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parsed(arguments)
         if options.command is not None:
-            return run_command(options, read_settings(options.config).serving.records)
+            return run_command(options, read_settings(options.config).serving)
         launch(options)
     except KeyboardInterrupt:
         log.info("stopped")
@@ -137,7 +137,7 @@ def check_bundle(settings: Settings) -> None:
     bundle = load_bundle(current(root, KIND), settings.rulebook.rules(None, None, wall_clock_ms()))
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
-    if moderator := load_moderator(settings.serving):
+    if moderator := published_moderator(settings.serving):
         log.info("moderation bundle %s", moderator.model.version)
 
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from configs.exposure import ExposureConfig
 from configs.load import PREFIX, ConfigError, load
 from configs.schema import InternalSection, ServingConfig, StateSection
+from embeddings import text_model
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
 from serving.api.admission import Admission
@@ -19,34 +20,44 @@ from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
 from serving.api.services import ServedBundle, Services, wall_clock_ms
+from serving.archive.store import open_store
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
+from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.limits import audience_rules, ladder_rules
 from serving.feed.rules import FeedRules, StageBudgets
-from serving.feed.shelf import make_shelf
+from serving.feed.shelf import Shelf, make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
-from serving.hot_swap import SwapLimits, connect
+from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems
+from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
 from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, shelved
-from serving.moderation.desk import ModerationDesk
-from serving.moderators import connect_checks, load_moderator, publish_of
+from serving.moderators import (
+    connect_moderation,
+    load_moderator,
+    open_desk,
+    publish_of,
+    published_moderator,
+)
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
+from serving.trend_keeper import Buckets, TrendKeeper
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
 
@@ -84,6 +95,7 @@ def build(
     state: OnlineState,
     process: str = "0",
     host_returns_id: bool = False,
+    moderates: bool = True,
 ) -> FastAPI:
     """Return the app that serves the current bundle.
 
@@ -92,12 +104,13 @@ def build(
         state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
+        moderates: this process judges content, if a moderation bundle is published.
 
     Raises:
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
-    services = services_of(settings, state)
+    services = services_of(settings, state, moderates)
     stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
@@ -106,12 +119,14 @@ def build(
         lambda: keep_heads(services.stores.trail, heads_file(serving.records.secrets)),
         lambda: settle_receipts(stores.erasures, serving.bundles),
         services.profiles.follow,
+        services.controls.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
         follow_ladder(services, serving)
+        follow_trends(services, serving)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -121,13 +136,13 @@ def build(
             poll_s,
         )
     )
-    connect_checks(services, poll_s)
+    connect_moderation(services, serving)
     follow_rule_files(services, settings)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
 
 
-def services_of(settings: Settings, state: OnlineState) -> Services:
+def services_of(settings: Settings, state: OnlineState, moderates: bool) -> Services:
     """Open the records, load what is published, and put together what the routes need.
 
     Raises:
@@ -136,20 +151,22 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
     serving = settings.serving
     stores = open_stores(serving.records)
     rules = settings.rulebook.rules(None, None, wall_clock_ms())
-    moderator = load_moderator(serving)
+    moderator = published_moderator(serving) if moderates else None
     return Services(
         bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
         state=state,
         stores=stores,
         profiles=Profiles(stores.users),
         rulebook=settings.rulebook,
+        cursors=Cursors(cursor_key(load_secrets(serving.records.secrets, os.environ).subject)),
         future_limit_ms=serving.http.future_limit_s * 1000,
         past_limit_ms=serving.http.past_limit_s * 1000,
         media=serving.media.folder,
+        archive=open_store(serving.archive.location),
         media_limit_bytes=serving.media.limit_bytes,
         publish=publish_of(serving.catalogue.publish, moderator),
         admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
-        moderation=None if moderator is None else ModerationDesk(moderator),
+        moderation=open_desk(moderator),
     )
 
 
@@ -177,16 +194,19 @@ def follow_rule_files(services: Services, settings: Settings) -> None:
 
 
 def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
-    """Let the process change its bundle when the pointer does."""
+    """Let the process change its bundles when their pointers do."""
     timeout_s = serving.state.write_timeout_ms / 1000
     client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
-    rules = services.rules(None)
-    connect(
-        services,
-        RedisBoard(client, KIND),
-        lambda folder: load_bundle(folder, rules, services.stores.catalogue),
-        SwapLimits(serving.bundles, serving.swap.staging_limit_s),
-    )
+    limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
+    rules, catalogue, root = services.rules(None), services.stores.catalogue, serving.bundles
+    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules, catalogue))
+    connect(services, KIND, RedisBoard(client, KIND), feed, limits)
+    if desk := services.moderation:
+        kind = text_model.KIND
+        seat = moderation_seat(
+            services, desk, lambda one: load_moderator(serving, root / kind / one)
+        )
+        connect(services, kind, RedisBoard(client, kind), seat, limits)
 
 
 def follow_visibility(services: Services, section: StateSection) -> None:
@@ -219,6 +239,20 @@ def follow_ladder(services: Services, serving: ServingConfig) -> None:
         mirror=services.mirror,
         clock_ms=services.clock_ms,
         interval_s=config.interval_s,
+    )
+    services.background.append(keeper.keep)
+
+
+def follow_trends(services: Services, serving: ServingConfig) -> None:
+    """Keep this process's copy of what is counted fresh."""
+    url, limits = serving.state.url, StreamLimits()
+    assert url is not None  # noqa: S101 - asked by `build`
+    client = state_client(url, serving.state.write_timeout_ms / 1000)
+    keeper = TrendKeeper(
+        Buckets(client, limits.bucket_ms, limits.buckets),
+        lambda: services.bundle.engine,
+        services.clock_ms,
+        serving.trends.interval_s,
     )
     services.background.append(keeper.keep)
 
@@ -270,7 +304,8 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
         reference.history_length,
         DEFAULT_FILTERS + FACT_FILTERS,
         exploration=exploration,
-        signals=SignalBoard(items.shelf.facts),
+        ranker=items.model.ranker,
+        signals=board_of(model, items.shelf),
     )
     answer = tuple(item.item_id for item in page.items)
     return ServedBundle(items, engine, reference, question, rules, answer, exploration)
@@ -280,8 +315,13 @@ def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
     shelf = make_shelf(shelved(model), model.popularity)
     length = model.manifest.dimensions["history_length"]
-    signals = SignalBoard(shelf.facts)
-    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=signals)
+    board = board_of(model, shelf)
+    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=board)
+
+
+def board_of(model: FeedModel, shelf: Shelf) -> SignalBoard:
+    """Return a board that begins with what the bundle's training data counted."""
+    return SignalBoard(shelf.facts, None if model.ranker is None else model.ranker.base)
 
 
 def golden_question(names: ItemNames) -> FeedRequest:

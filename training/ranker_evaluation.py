@@ -23,7 +23,7 @@ from configs.ranking import RankerConfig
 from embeddings.feed_model import FeedModel, load_feed_model
 from embeddings.ranker_model import Ranker
 from models.arrays import Mask, Rows, Vectors
-from models.ranking_features import Rates, rate_logits
+from models.ranking_features import INTEREST_FEATURES, Rates, rate_logits
 from models.tasks import TASKS
 from training.calibration import decile_ratios
 from training.datasets.interactions import Interactions
@@ -147,7 +147,7 @@ def trial_of(
         for task in (*WITHIN_USERS, *POOLED)
         if task in ranker.facts.tasks
     }
-    scores = {task: judge.scores(task, of, model) for task, of in trees.items()}
+    scores = {task: judge.scores(task, of) for task, of in trees.items()}
     settings = {task: of.settings for task, of in trees.items()}
     return Trial(int(known.sum()), windows["test"], scores, settings)
 
@@ -205,10 +205,9 @@ class Judge:
         labels = study.shown.labels[:, TASKS.index(task)]
         return tuned_trees(self.read(study), labels, windows, judged, seed)
 
-    def scores(self, task: str, trees: Trees, model: FeedModel) -> dict[str, Scores]:
+    def scores(self, task: str, trees: Trees) -> dict[str, Scores]:
         """What every model says of the test window."""
         test = self.test
-        place = -(model.retrieval_vectors.shape[1] + 3)  # of the inner product among the pairs
 
         def of_both(say: Callable[[Study], Any]) -> Scores:
             said = (np.asarray(say(study), np.float64) for study in (test.running, test.requests))
@@ -218,7 +217,7 @@ class Judge:
             "ranker": of_both(lambda study: self.probabilities(study, task)),
             "lightgbm": of_both(lambda study: trees.scores(self.read(study))),
             "item_rate": of_both(lambda study: self.item_rate(study, task)),
-            "two_tower": of_both(lambda study: study.pairs[:, place]),
+            "two_tower": of_both(lambda study: study.pairs[:, -INTEREST_FEATURES]),
             "popularity": of_both(lambda study: study.counts.impressions),
         }
 

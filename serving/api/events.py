@@ -24,7 +24,6 @@ from serving.live.event_stream import (
 )
 from serving.live.pages import Impression
 from serving.live.state import StateFullError, StateUnreachableError
-from serving.records.status import ANY
 
 
 def event_routes(services: Services) -> list[JsonRoute[Any]]:
@@ -81,10 +80,10 @@ def batch_faults(events: Sequence[EventBody], earliest_ms: int, latest_ms: int) 
     return faults
 
 
-def prepared(event: EventBody, subject: str) -> LoggedEvent:
+def prepared(event: EventBody, region: str, subject: str) -> LoggedEvent:
     """An event as the stream keeps it: what was not said is left out."""
     said = {name: value for name, value in event.__dict__.items() if value is not None}
-    return logged_event(said | {"time": epoch_ms(event.time)}, ANY, subject)
+    return logged_event(said | {"time": epoch_ms(event.time)}, region, subject)
 
 
 def witnessed(
@@ -115,7 +114,11 @@ def reaction_of(event_type: str, watch_ms: float | None, duration_ms: float) -> 
 
 async def _appended(services: Services, events: Sequence[EventBody], now_ms: int) -> Appended:
     subjects = [services.subject_of(event.user_id) for event in events]
-    logged = [prepared(one, subject) for one, subject in zip(events, subjects, strict=True)]
+    region_of = services.regions.of
+    logged = [
+        prepared(one, region_of(one.user_id), subject)
+        for one, subject in zip(events, subjects, strict=True)
+    ]
     impressions = witnessed(services, events, subjects)
     try:
         return await services.state.append(logged, impressions, now_ms)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from datetime import time as time_of_day
 from functools import partial
@@ -10,11 +10,20 @@ from typing import Any
 
 from fastapi import Request
 
+from serving.api.errors import Detail, invalid, shown
 from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
-from serving.api.schemas import FeedAnswer, FeedBody, HistoryEvent, RankAnswer, RankBody, Who
+from serving.api.schemas import (
+    FeedAnswer,
+    FeedBody,
+    HistoryEvent,
+    RankAnswer,
+    RankBody,
+    Who,
+)
 from serving.api.services import ServedBundle, Services
 from serving.feed.contracts import Behaviour, FeedRequest, Page, PageItem
+from serving.feed.cursor import CursorError
 from serving.feed.engine import FeedEngine
 from serving.feed.hours import hour_of
 from serving.feed.rules import FeedRules
@@ -50,17 +59,18 @@ def feed_routes(services: Services) -> list[JsonRoute[Any]]:
         started = time.perf_counter()
         async with services.admission.place(request, started) as deadline_s:
             asker = await asker_of(services, body, request.scope[ID], body.k)
-            bundle = services.bundle
+            bundle, owner = services.bundle, owner_of(body)
+            paged = paged_before(services, body.cursor, owner)
             wanted = body.k + SPARE_ITEMS
             asked = await asked_for(services, bundle, body, asker, wanted, tuple(body.exclude))
+            asked = replace(asked, paged=paged)
             rules = services.rules(body.context.surface, asked.standing.region)
             page = services.admission.compute(bundle.engine.feed, asked, rules, deadline_s)
-            committing = time.perf_counter()
-            page = await published(
-                services.state, services.mirror, page, asker.viewing, asked.now_ms
-            )
-            page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
-        return answered(page, request, services, started)
+            page = await committed(services, page, asker.viewing, asked.now_ms)
+        served = (*paged, *(item.item_id for item in page.items))
+        more = len(page.items) == body.k
+        cursor = services.cursors.issue(served, owner, asked.now_ms) if more else None
+        return answered(page, request, services, started) | {"cursor": cursor}
 
     async def rank(body: RankBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
@@ -91,6 +101,34 @@ def ranked_by(
     return engine.rank(asked, candidates, rules)
 
 
+async def committed(services: Services, page: Page, viewing: Viewing, now_ms: int) -> Page:
+    """What of a page may be answered; see `published`."""
+    committing = time.perf_counter()
+    page = await published(services.state, services.mirror, page, viewing, now_ms)
+    page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
+    return page
+
+
+def owner_of(body: Who) -> str:
+    """Whom a cursor belongs to."""
+    return f"{body.user_id or ''}\n{body.context.surface or ''}"
+
+
+def paged_before(services: Services, cursor: str | None, owner: str) -> tuple[str, ...]:
+    """Ids of the pages before the one that a cursor leads to.
+
+    Raises:
+        ApiError: the cursor cannot be followed.
+    """
+    if cursor is None:
+        return ()
+    try:
+        return services.cursors.read(cursor, owner, services.clock_ms())
+    except CursorError as error:
+        told = Detail(field="cursor", value=shown(cursor), message=str(error))
+        raise invalid([told]) from error
+
+
 async def asker_of(services: Services, body: Who, request_id: str, k: int) -> Asker:
     """Who asks by the records, and for whom and where the page is made.
 
@@ -106,6 +144,7 @@ async def asker_of(services: Services, body: Who, request_id: str, k: int) -> As
         trusted=services.mirror.trusted(time.monotonic()),
         subject=services.subject_of(body.user_id) if body.user_id else "",
     )
+    services.regions.note(viewing.user_id, viewing.region)
     return Asker(viewing, standing, impersonal)
 
 

@@ -9,9 +9,13 @@ from typing import Any
 
 from serving.api.admission import Admission
 from serving.api.metrics import Metrics
+from serving.archive.store import ArchiveStore
 from serving.bundles.activation import Activator
+from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
+from serving.feed.controls import controlled
+from serving.feed.cursor import Cursors
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.timetable import Rulebook
@@ -22,10 +26,13 @@ from serving.live.online_state import OnlineState
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems
 from serving.moderation.desk import ModerationDesk
+from serving.moderation.fetching import Fetcher, FetchLimits
+from serving.moderation.posting import Poster
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
+from serving.regions import RecentRegions
 
 SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
@@ -77,8 +84,10 @@ class Services:
         state: what users did and saw, and what may be shown.
         stores: the records; closed with the app.
         rulebook: rules of every surface; replaced as a whole when their files change.
+        cursors: of pages of the feed.
         future_limit_ms: how far ahead of the clock an event may lie.
         past_limit_ms: how far behind it.
+        archive: all events and served pages.
         media: folder of uploaded files. media_limit_bytes: of one file.
         publish: whether new content waits for a check.
         profiles: what is recorded of users, remembered for a moment.
@@ -86,7 +95,10 @@ class Services:
         clock_ms: the present moment.
         admission: the queue of feed requests.
         gate: checks API keys; None where none is required.
-        moderation: judges texts; None where no moderation bundle is published.
+        moderation: judges content; None where no moderation bundle is published.
+        moderation_limit_bytes: of one request with pictures.
+        poster: to webhooks of jobs.
+        fetcher: of pictures that a request names by their address.
         activators: by kind of bundle.
         background: run from the app's start to its end.
         mirror: this process's copy of visibility, kept by its lease while the app runs.
@@ -100,9 +112,11 @@ class Services:
     state: OnlineState
     stores: Stores
     rulebook: Rulebook
+    cursors: Cursors
     future_limit_ms: int
     past_limit_ms: int
     media: Path
+    archive: ArchiveStore
     media_limit_bytes: int
     publish: Publish
     profiles: Profiles
@@ -111,6 +125,9 @@ class Services:
     admission: Admission = field(kw_only=True)
     gate: Gate | None = None
     moderation: ModerationDesk | None = None
+    moderation_limit_bytes: int = 2 << 20
+    poster: Poster = field(default_factory=lambda: Poster(frozenset()))
+    fetcher: Fetcher = field(default_factory=lambda: Fetcher(FetchLimits()))
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     mirror: VisibilityMirror = field(default_factory=VisibilityMirror)
@@ -119,10 +136,14 @@ class Services:
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
+        self.regions = RecentRegions()
+        self.controls = ControlBook(self.stores.controls)
         self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
         self.limited = MaskedRows(self.mirror, self.mirror.limited)
         self.subject_of = lru_cache(SUBJECTS_REMEMBERED)(self.stores.users.subject)
 
     def rules(self, surface: str | None, region: str | None = None) -> FeedRules:
         """Return the rules that hold now on a surface in a region."""
-        return self.rulebook.rules(surface, region, self.clock_ms())
+        now_ms = self.clock_ms()
+        rules = self.rulebook.rules(surface, region, now_ms)
+        return controlled(rules, self.controls.holding, surface, region, now_ms)

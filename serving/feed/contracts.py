@@ -111,6 +111,7 @@ class FeedRequest:
         recent: what the user did, in any order.
         seen: ids of items that were shown to the user, the newest last.
         excluded: ids that the caller does not want.
+        paged: ids of the pages before this one, in their order.
         standing: what is recorded of the user.
         hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
@@ -126,6 +127,7 @@ class FeedRequest:
     recent: tuple[Behaviour, ...] = ()
     seen: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    paged: tuple[str, ...] = ()
     standing: Standing = ANYONE
     hidden: Mask | None = None
     degraded: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ class Viewer:
         hidden: [N] true where an item may not be shown; None for nothing hidden.
         limited: [N] true where an item is not to be spread; None for nothing limited.
         shown: rows that were shown, the newest last.
+        paged: rows of the pages before this one, in their order.
         local_hour: in [0, 24).
         commerce_closed: sees no commerce item now.
     """
@@ -39,6 +40,7 @@ class Viewer:
     hidden: Mask | None = None
     limited: Mask | None = None
     shown: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    paged: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     local_hour: float = 12.0
     commerce_closed: bool = False
 
@@ -57,15 +59,16 @@ def hydrate(
     standing, now_ms = request.standing, request.now_ms
     newest_first = sorted(request.recent, key=lambda behaviour: -behaviour.time_ms)
     rows = names.rows(behaviour.item_id for behaviour in newest_first)
-    shown = names.rows(request.seen)
+    shown, paged = names.rows(request.seen), names.rows(request.paged)
     return Viewer(
         history_of(newest_first, rows, shelf, now_ms),
         _known(np.concatenate([rows, shown])),
-        _known(names.rows({*request.excluded})),
+        _known(np.concatenate([names.rows({*request.excluded}), paged])),
         terms_of(standing, shelf.facts, now_ms),
         request.hidden,
         request.limited,
         shown[shown >= 0],
+        paged[paged >= 0],
         local_hour(standing, request.told_hour, now_ms),
         commerce_closed(standing, minors, request.told_hour, now_ms),
     )

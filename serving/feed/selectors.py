@@ -22,11 +22,13 @@ class Grouping:
     Attributes:
         cause: stable code of the rule.
         groups: [N]; FREE where a candidate has none.
+        before: groups of the positions before the first, in their order.
     """
 
     cause: str
     groups: NDArray[np.integer]
     rule: WindowRule
+    before: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -184,14 +186,19 @@ class _Window:
         self._blocked = blocked
         self._near: deque[int] = deque()
         self._counts: Counter[int] = Counter()
+        for group in grouping.before:
+            self._push(group)
 
     def forbids(self, candidate: int) -> bool:
         group = self._codes[candidate]
         return group != FREE and self._counts[group] >= self._rule.limit
 
     def place(self, candidate: int) -> None:
-        self._near.append(self._codes[candidate])
-        self._count(self._codes[candidate], 1)
+        self._push(self._codes[candidate])
+
+    def _push(self, group: int) -> None:
+        self._near.append(group)
+        self._count(group, 1)
         if len(self._near) >= self._rule.window:
             self._count(self._near.popleft(), -1)
 

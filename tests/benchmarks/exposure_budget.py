@@ -119,7 +119,7 @@ def started(url: str, seed: int, lossless: bool) -> subprocess.Popen[bytes]:
 
 async def measure(url: str, seconds: float, seed: int) -> dict[str, float]:
     """Run both phases and return the figures."""
-    client: Redis = Redis.from_url(url)
+    client: Any = Redis.from_url(url)
     items = [f"i{n}" for n in range(ITEMS)]
     observer = Observer(ExposureLadder(client, KEPT_MS), items)
     await client.set(SEQUENCE, 1)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -15,7 +16,7 @@ import pytest
 from serving.api.errors import ErrorAnswer
 from serving.api.schemas import FeedAnswer, RankAnswer
 from serving.archive.commits import SegmentKind
-from tests.e2e.server import Server
+from tests.e2e.server import ACCESS_LOG, Server
 from tests.serving.api.bad_requests import BAD_REQUESTS, BadRequest
 
 BODY_LIMIT_BYTES = 2 << 20
@@ -165,6 +166,16 @@ class HostContract:
             assert (response.status_code, response.is_redirect) == (status, False)
             ErrorAnswer.model_validate(response.json())
 
+    def test_every_public_path_reaches_its_route(self, server: Server) -> None:
+        for template, methods in server.http.get("/openapi.json").json()["paths"].items():
+            path = re.sub(r"{\w+}", "x", template)
+            for method in methods:
+                response = server.http.request(method, path, content=b"")
+                assert response.status_code != 405, (method, path)
+                assert not response.is_redirect, (method, path)
+                unrouted = f"{method.upper()} {path}: Not Found"
+                assert unrouted not in response.text, (method, path)
+
     def test_a_body_above_the_limit_is_refused(self, server: Server) -> None:
         response = server.http.post("/v1/events", content=b" " * (BODY_LIMIT_BYTES + 1))
         assert response.status_code == 413
@@ -194,7 +205,7 @@ class HostContract:
     def test_the_access_log_is_written_without_users(self, server: Server) -> None:
         user = f"user-{uuid4()}"
         feed(server, user)
-        text = "".join(path.read_text() for path in (server.folder / "log").glob("*.jsonl"))
+        text = "".join(path.read_text() for path in (server.folder / ACCESS_LOG).glob("*.jsonl"))
         assert user not in text
         assert "/v1/feed" in {json.loads(line)["route"] for line in text.splitlines()}
 

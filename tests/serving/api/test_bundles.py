@@ -11,7 +11,7 @@ from embeddings.feed_model import KIND
 from models.bundle import current, make_current, publish
 from serving.app import Settings, build, load_bundle
 from serving.bundles.publishing import activate_published
-from serving.hot_swap import SwapLimits, adopt_published, connect
+from serving.hot_swap import SwapLimits, adopt_published, connect, feed_seat
 from serving.live.memory_state import MemoryState
 from tests.feed_bundles import make_feed_bundle
 from tests.serving.api.conftest import Client, Served
@@ -38,8 +38,8 @@ def served(settings: Settings, root: Path) -> Iterator[Served]:
     services = app.state.services
     rules = services.rules(None)
     adopt_published(services.stores, root)
-    board = MemoryBoard()
-    connect(services, board, lambda folder: load_bundle(folder, rules), SwapLimits(root, 20.0))
+    seat = feed_seat(services, lambda version: load_bundle(root / KIND / version, rules))
+    connect(services, KIND, MemoryBoard(), seat, SwapLimits(root, 20.0))
     client = Client(app)
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()
