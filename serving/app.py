@@ -30,12 +30,13 @@ from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
+from serving.feed.limits import audience_rules, ladder_rules
 from serving.feed.rules import FeedRules, StageBudgets
 from serving.feed.shelf import Shelf, make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
-from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
+from serving.ladder import KEPT_MS, LadderKeeper, OfItems
 from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
