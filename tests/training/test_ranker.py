@@ -1,6 +1,7 @@
 """The ranker's recipe on a small simulated world, and that serving computes what training did."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from configs.load import load
 from configs.ranking import RankerConfig
 from embeddings.feed_model import FeedModel, load_feed_model
 from embeddings.live_model import LiveModel
+from models.bundle import BundleError, file_facts
 from models.features import History, batch_histories, empty_history
 from models.ranking_features import ItemCounters, RankingContext
 from models.tasks import PREDICTIONS, TASKS, WATCH_RATIO
@@ -231,3 +233,16 @@ def test_a_bundle_of_another_dataset_is_refused(root: Path) -> None:
         train_ranker.main(
             f"--bundle {root / 'towers'} --dataset kuairand --out {root / 'other'}".split()
         )
+
+
+def test_a_ranker_that_answers_otherwise_is_not_loaded(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root / "ranked", copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    counters = np.load(copy / "ranker_counters.npy")
+    np.save(copy / "ranker_counters.npy", counters[::-1] * 50)
+    facts = file_facts(copy / "ranker_counters.npy")
+    manifest["files"]["ranker_counters.npy"] = facts.model_dump()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"ranker\.onnx and ranker_golden\.npy disagree"):
+        load_feed_model(copy)
