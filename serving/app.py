@@ -52,7 +52,6 @@ from serving.moderators import (
 )
 from serving.profiles import Profiles
 from serving.records.access import Gate
-from serving.records.contracts import Catalogue
 from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
@@ -94,6 +93,7 @@ def build(
     state: OnlineState,
     process: str = "0",
     host_returns_id: bool = False,
+    moderates: bool = True,
 ) -> FastAPI:
     """Return the app that serves the current bundle.
 
@@ -102,12 +102,13 @@ def build(
         state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
+        moderates: this process judges content, if a moderation bundle is published.
 
     Raises:
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
-    services = services_of(settings, state)
+    services = services_of(settings, state, moderates)
     stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
@@ -139,7 +140,7 @@ def build(
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
 
 
-def services_of(settings: Settings, state: OnlineState) -> Services:
+def services_of(settings: Settings, state: OnlineState, moderates: bool) -> Services:
     """Open the records, load what is published, and put together what the routes need.
 
     Raises:
@@ -148,9 +149,11 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
     serving = settings.serving
     stores = open_stores(serving.records)
     rules = settings.rulebook.rules(None, None, wall_clock_ms())
-    moderator = published_moderator(serving)
+    moderator = published_moderator(serving) if moderates else None
+    bundle = load_bundle(current(serving.bundles, KIND), rules)
+    bundle.items.catch_up(stores.catalogue)
     return Services(
-        bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
+        bundle=bundle,
         state=state,
         stores=stores,
         profiles=Profiles(stores.users),
@@ -195,8 +198,8 @@ def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None
     timeout_s = serving.state.write_timeout_ms / 1000
     client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
     limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
-    rules, catalogue, root = services.rules(None), services.stores.catalogue, serving.bundles
-    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules, catalogue))
+    rules, root = services.rules(None), serving.bundles
+    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules))
     connect(services, KIND, RedisBoard(client, KIND), feed, limits)
     if desk := services.moderation:
         kind = text_model.KIND
@@ -274,17 +277,15 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
 
 
-def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = None) -> ServedBundle:
+def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     """Load a feed bundle and ask it the question that the readiness probe will repeat.
 
     Args:
         folder: the bundle's.
         rules: by which the question is answered.
-        catalogue: whose later items are embedded with this bundle's item tower; None for none.
 
     Raises:
         BundleError: a file is damaged or the parts disagree; names the file.
-        RecordsError: the catalogue cannot be read.
     """
     model = load_feed_model(folder)
     reference = engine_of(model)
@@ -292,8 +293,6 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
     items = LiveItems(model)
-    if catalogue is not None:
-        items.catch_up(catalogue)
     exploration = LadderExploration(np.random.default_rng())
     engine = FeedEngine(
         items.model,

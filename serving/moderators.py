@@ -13,15 +13,21 @@ from models.bundle import CURRENT, current, open_bundle
 from serving.api.services import Services
 from serving.api.takedowns import told
 from serving.eyes import PackagedEyes
+from serving.jobs import JobWorker
+from serving.moderation.banks import BankBook
 from serving.moderation.decoding_process import DecodingProcess
 from serving.moderation.desk import ModerationDesk
 from serving.moderation.fetching import Fetcher, FetchLimits
+from serving.moderation.posting import Poster
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import RuleError
 from serving.moderation.sight import Sight
 from serving.moderation.verdict import Moderator
+from serving.moderation_follower import ModerationFollower
 from serving.records.status import Publish
 from serving.settling import Settling
+
+FOLLOW_S = 1.0
 
 
 def publish_of(
@@ -56,7 +62,23 @@ def connect_moderation(services: Services, serving: ServingConfig) -> None:
         services.metrics,
         serving.catalogue.poll_ms / 1000,
     )
-    services.background += [settling.run, settling.measure]
+    follower = ModerationFollower(
+        services.stores.moderation,
+        lambda: services.moderation or first,
+        banks_of(first),
+        services.media,
+        services.metrics,
+        FOLLOW_S,
+    )
+    services.poster = Poster(frozenset(section.webhook_hosts))
+    jobs = JobWorker(services, lambda: services.moderation or first, services.poster, FOLLOW_S)
+    services.background += [settling.run, settling.measure, follower.run, jobs.run]
+
+
+def banks_of(desk: ModerationDesk) -> BankBook:
+    """The banks that every desk of the process uses."""
+    banks = desk.moderator.banks
+    return banks if isinstance(banks, BankBook) else BankBook()
 
 
 def published_moderator(serving: ServingConfig) -> Moderator | None:
@@ -86,4 +108,4 @@ def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
         book = RuleBook(serving.policies / "rules", labels)
     except RuleError as error:
         raise ConfigError(str(error)) from error
-    return Moderator(labels, policy, book, model, sight=Sight(eyes))
+    return Moderator(labels, policy, book, model, sight=Sight(eyes), banks=BankBook())

@@ -9,14 +9,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from configs.prices import Prices, load_prices
 from models.canonical import TextError
 from serving.api.metrics import Metrics
 from serving.media import path_of
 from serving.moderation.picture_formats import MediaError
-from serving.moderation.settling import Judges, judged, not_judged
+from serving.moderation.settling import Facts, Judges, judged, not_judged
 from serving.records.contracts import Catalogue
 from serving.records.errors import NotFound, RecordsError
 from serving.records.moderation import Checks, Claim, Settled
@@ -44,6 +45,7 @@ class Settling:
         desk: the one that judges now. media: folder of uploaded files.
         tell: lets the feeds know at once.
         poll_s: pause between two looks at an empty list.
+        prices: limits of prices, by region.
     """
 
     checks: Checks
@@ -53,6 +55,7 @@ class Settling:
     tell: Callable[[], Awaitable[None]]
     metrics: Metrics
     poll_s: float
+    prices: Prices = field(default_factory=load_prices)
 
     async def run(self) -> None:
         """Settle what waits, until cancelled."""
@@ -93,8 +96,9 @@ class Settling:
     async def _settle(self, claim: Claim) -> None:
         try:
             stored = await asyncio.to_thread(self.catalogue.get, claim.item_id)
-            content_version, desk = stored.content_version, self.desk()
-            settled = await judged(stored.item, content_version, desk, self._file)
+            prices = await asyncio.to_thread(self.catalogue.price_history, claim.item_id)
+            facts = Facts(prices, self._file, self.prices, now_ms())
+            settled = await judged(stored.item, stored.content_version, self.desk(), facts)
         except NotFound:
             return  # deleted since; nothing waits for it
         except (TextError, MediaError) as error:

@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from serving.api.access import AccessControl
+from serving.api.banks import bank_routes
 from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
+from serving.api.certificates import certificate_routes
 from serving.api.checks import check_routes
 from serving.api.controls import control_routes
 from serving.api.erasures import erasure_routes
@@ -19,6 +21,7 @@ from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.exposure import exposure_routes
 from serving.api.feed import feed_routes
+from serving.api.jobs import job_routes
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import PICTURE_PATHS, moderation_routes
 from serving.api.openapi import describe
@@ -99,6 +102,9 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
         *erasure_routes(services),
         *moderation_routes(services),
         *check_routes(services),
+        *certificate_routes(services),
+        *bank_routes(services),
+        *job_routes(services),
         *takedown_routes(services),
         *control_routes(services),
         *exposure_routes(services),

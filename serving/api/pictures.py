@@ -49,6 +49,21 @@ async def content_of(
     return Content(tuple(texts), tuple(pictures))
 
 
+async def picture_of_upload(
+    services: Services, desk: ModerationDesk, sha256: str, field: str
+) -> Picture:
+    """An uploaded picture.
+
+    Raises:
+        ApiError: 422; it is not there, or cannot be judged.
+    """
+    try:
+        return await desk.picture(await _bytes(services, "sha256", sha256))
+    except MediaError as error:
+        detail = Detail(field=field, value=sha256, message=str(error))
+        raise ApiError(422, error.code, f"{field}: {error}", [detail]) from error
+
+
 async def _picture(
     services: Services, desk: ModerationDesk, part: PicturePart | ImageUrlPart, field: str
 ) -> Picture:

@@ -1,14 +1,16 @@
 """Where requests meet the moderator: one thread of its own, so that no feed waits for a verdict."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from serving.moderation.decoding import Picture
 from serving.moderation.findings import Content
 from serving.moderation.verdict import Moderator, Verdict
+
+T = TypeVar("T")
 
 
 class Decoder(Protocol):
@@ -58,9 +60,15 @@ class ModerationDesk:
         """One verdict for each item, in order."""
 
         def judged() -> list[Verdict]:
-            return [self.moderator.judge(one.texts, region, one.pictures) for one in items]
+            return [
+                self.moderator.judge(one.texts, region, one.pictures, one.record) for one in items
+            ]
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, judged)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do something in the thread that judges, so that it meets no judgement half done."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def close(self) -> None:
         """Finish what has begun; take nothing more."""

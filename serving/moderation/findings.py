@@ -14,10 +14,11 @@ Modality = Literal["text", "ocr", "image"]
 
 @dataclass(frozen=True)
 class Content:
-    """One piece of content: its parts are judged together."""
+    """One piece of content, judged together; `record` is what an item's own record shows."""
 
     texts: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    record: tuple["Finding", ...] = ()
 
 
 @dataclass(frozen=True)

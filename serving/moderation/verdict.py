@@ -101,13 +101,18 @@ class Moderator:
     banks: Banks | None = None
 
     def judge(
-        self, texts: Sequence[str], region: str | None = None, pictures: Sequence[Picture] = ()
+        self,
+        texts: Sequence[str],
+        region: str | None = None,
+        pictures: Sequence[Picture] = (),
+        record: Sequence[Finding] = (),
     ) -> Verdict:
         """Judge the parts of one piece of content together.
 
         Args:
             texts: in their order. pictures: decoded, likewise.
             region: two capitals; None is the policy's.
+            record: what the item's own record shows.
 
         Raises:
             TextError: a text holds a lone surrogate.
@@ -116,8 +121,9 @@ class Moderator:
         if pictures and self.sight is None:
             raise ValueError("pictures are judged with `sight` only")
         where = region or self.policy.region
-        names = self.findable()
-        found, labels = Found(), self._labels(names, Found(), where)
+        names = self.findable() | {finding.evidence.label for finding in record}
+        found = Found(findings=tuple(record))
+        labels = self._labels(names, found, where)
         timings_ms: dict[str, float] = {}
         stopped_after: str | None = None
         for name, look in self._stages(Content(tuple(texts), tuple(pictures)), where):
@@ -156,12 +162,12 @@ class Moderator:
         if texts:
             readings: list[Channels] = []
             yield "canonical", lambda: read_into(readings, texts)
-            if banks is not None:
+            if banks is not None and banks.labels():
                 yield "banks", lambda: known_texts(banks, readings)
             yield "rules", lambda: broken_rules(book, readings, region)
             yield "text_model", lambda: scored(model, "text", texts)
         if pictures and sight is not None:
-            if banks is not None:
+            if banks is not None and banks.labels():
                 yield "banks", lambda: known_pictures(banks, sight, pictures)
             yield "picture_model", lambda: seen(sight, pictures)
             yield "qr", lambda: codes(sight, pictures, self._of_code)
