@@ -31,9 +31,9 @@ DAY = SimulateConfig(
     day=DaySection(hours=3, items_an_hour=3, pages=2),
     exposure=ExposureConfig.model_validate(
         {
-            "first": {"S": 6, "A": 5, "B": 4, "C": 3, "none": 4, "guarantee_s": 600},
+            "first": {"S": 2, "A": 2, "B": 2, "C": 2, "none": 2, "guarantee_s": 600},
             "tiers": [{"impressions": 12, "bar": 1.0}],
-            "quality": {"least_impressions": 2},
+            "quality": {"least_impressions": 1},
         }
     ),
 )
