@@ -22,7 +22,7 @@ from tqdm import tqdm
 from embeddings.bank import PictureBank
 from embeddings.fingerprint import Fingerprint, fingerprint
 from embeddings.hash_index import BYTES, HashIndex
-from embeddings.image import SEEN, ImageEncoder, load_image_encoder
+from embeddings.image import ImageEncoder, load_image_encoder
 from models.arrays import Pixels, Rows
 from serving.moderation.decoding import decode
 from tests.picture_bundles import encoder_folder
@@ -84,7 +84,7 @@ def available(data: Path) -> list[Pixels]:
 
 def looked_at(picture: Pixels, encoder: ImageEncoder) -> Fingerprint:
     """Fingerprint of a picture with what the encoder sees."""
-    return fingerprint(picture, encoder.encode([picture])[0, :SEEN])
+    return fingerprint(picture, encoder.see([picture])[0])
 
 
 def copies_found(
