@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from embeddings.ocr import read
-from tests.drawn_pictures import with_text
+from embeddings.ocr import TextLine, as_text, has_text, read
+from tests.drawn_pictures import scene, with_text
 
 
 def test_chinese_and_english_are_read_with_their_boxes() -> None:
@@ -21,3 +21,22 @@ def test_chinese_and_english_are_read_with_their_boxes() -> None:
 
 def test_a_picture_without_text_has_none() -> None:
     assert read(np.full((64, 64, 3), 128, np.uint8)) == []
+
+
+def test_a_quick_look_tells_pictures_with_text() -> None:
+    plain = [scene(seed, 480) for seed in range(8)]
+    written = [with_text(picture, "全网最低价 SALE", (60, 240), 36) for picture in plain]
+    assert sum(map(has_text, written)) == 8
+    assert sum(map(has_text, plain)) <= 3
+    assert not has_text(np.full((64, 64, 3), 128, np.uint8))
+
+
+def test_a_sentence_that_goes_on_below_is_one_sentence() -> None:
+    lines = [
+        TextLine("全网", (100, 100, 80, 40), 0.9),
+        TextLine("最低价", (90, 146, 100, 40), 0.9),
+        TextLine("far below", (100, 400, 100, 30), 0.9),
+        TextLine("beside", (300, 402, 90, 30), 0.9),
+    ]
+    assert as_text(lines) == "全网 最低价\nfar below\nbeside"
+    assert as_text([]) == ""
