@@ -5,25 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import cv2
 import numpy as np
 from rapidocr import RapidOCR
 
-from models.arrays import Box, Pixels
+from models.arrays import Box, Pixels, Vectors
 
 LONGEST_SIDE = 960  # pixels; time grows with the area, and claims are written large
 SCOUTED_SIDE = 320
+LEAST_CONFIDENCE = 0.5  # below it mostly texture was read
 _LINE_PROPORTION = 1.8  # of length to height; textures that look like letters are squarish
+_WIDER = 0.9  # of a line's height, at each end
+_TURNED = 1.5  # of height to width: a line that runs down the picture
 _SETTINGS = {
     "Global.log_level": "critical",
     "Global.use_vertical_padding": False,
     "Global.max_side_len": 4_096,
+    "Global.text_score": 0.0,
     "Det.limit_type": "max",
-    "Det.limit_side_len": LONGEST_SIDE,
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
-
-_SCOUTING = {"Det.limit_side_len": SCOUTED_SIDE, "Det.box_thresh": 0.5}
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,17 @@ class TextLine:
 
 def read(picture: Pixels) -> list[TextLine]:
     """Lines of a picture [H, W, 3], from top to bottom."""
-    found = _engine()(np.ascontiguousarray(picture[:, :, ::-1]))
-    if found.boxes is None or found.txts is None:
-        return []
-    return [
-        TextLine(text, _around(corners), float(score))
-        for text, corners, score in zip(found.txts, found.boxes, found.scores, strict=True)
-    ]
+    blue_first = np.ascontiguousarray(picture[:, :, ::-1])
+    corners = _found(_detector(LONGEST_SIDE), blue_first)
+    lines = [_line(blue_first, quad) for quad in corners]
+    return [line for line in lines if line is not None]
 
 
 def has_text(picture: Pixels) -> bool:
     """Whether a look at a small version finds anything as long and thin as a line of text."""
-    found = _scout()(np.ascontiguousarray(picture[:, :, ::-1]), use_rec=False, use_cls=False)
-    if found.boxes is None:
-        return False
-    edges = np.linalg.norm(np.diff(found.boxes[:, :3], axis=1), axis=2)  # [L, 2] along and across
-    longer = edges.max(1) / np.maximum(edges.min(1), 1)
+    corners = _found(_detector(SCOUTED_SIDE), np.ascontiguousarray(picture[:, :, ::-1]))
+    edges = np.linalg.norm(np.diff(corners[:, :3], axis=1), axis=2)  # [L, 2] along and across
+    longer = edges.max(1, initial=0) / np.maximum(edges.min(1, initial=np.inf), 1)
     return bool((longer >= _LINE_PROPORTION).any())
 
 
@@ -72,17 +69,63 @@ def _goes_on(before: Box, after: Box) -> bool:
     return shared > 0 and -0.5 * higher < gap < 0.8 * higher
 
 
-@cache
-def _engine() -> RapidOCR:
-    return RapidOCR(params=_SETTINGS)
+def _found(detector: RapidOCR, blue_first: Pixels) -> Vectors:
+    """[L, 4, 2] corners of lines, clockwise from the top left, from top to bottom."""
+    boxes = detector(blue_first).boxes
+    return np.empty((0, 4, 2), np.float32) if boxes is None else np.asarray(boxes, np.float32)
+
+
+def _line(blue_first: Pixels, corners: Vectors) -> TextLine | None:
+    """What stands in one place; None where it cannot be read."""
+    found = _reader()(cut(blue_first, widened(corners)))
+    if not found.txts or not found.txts[0].strip() or found.scores[0] < LEAST_CONFIDENCE:
+        return None
+    return TextLine(found.txts[0], _around(corners), float(found.scores[0]))
+
+
+def widened(corners: Vectors) -> Vectors:
+    """[4, 2] corners of a line, longer at both ends.
+
+    The detector takes a character that is a mere stroke for a dash and leaves it out: 销量第一
+    would be read 销量第.
+    """
+    first, second = (0, 1), (3, 2)  # ends of the two long edges
+    if np.linalg.norm(corners[3] - corners[0]) > np.linalg.norm(corners[1] - corners[0]):
+        first, second = (0, 3), (1, 2)
+    across = float(np.linalg.norm(corners[first[0]] - corners[second[0]]))
+    wider = corners.copy()
+    for start, end in (first, second):
+        along = corners[end] - corners[start]
+        step = along / max(float(np.linalg.norm(along)), 1e-6) * across * _WIDER
+        wider[start], wider[end] = corners[start] - step, corners[end] + step
+    return wider
+
+
+def cut(picture: Pixels, corners: Vectors) -> Pixels:
+    """[H, W, 3] what lies between four corners, upright; edges go on outside of the picture."""
+    edges = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    width, height = (max(1, int(max(edges[side], edges[side + 2]))) for side in (0, 1))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
+    flat = cv2.warpPerspective(
+        picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    upright = np.rot90(flat) if height >= _TURNED * width else flat
+    return np.ascontiguousarray(upright, np.uint8)
 
 
 @cache
-def _scout() -> RapidOCR:
-    return RapidOCR(params=_SETTINGS | _SCOUTING)
+def _detector(longest_side: int) -> RapidOCR:
+    only = {"Global.use_cls": False, "Global.use_rec": False, "Det.limit_side_len": longest_side}
+    return RapidOCR(params=_SETTINGS | only)
 
 
-def _around(corners: np.ndarray) -> Box:
+@cache
+def _reader() -> RapidOCR:
+    return RapidOCR(params=_SETTINGS | {"Global.use_det": False})
+
+
+def _around(corners: Vectors) -> Box:
     left, top = np.floor(corners.min(0)).astype(int).tolist()
     right, bottom = np.ceil(corners.max(0)).astype(int).tolist()
     return left, top, right - left, bottom - top

@@ -40,3 +40,17 @@ def test_a_sentence_that_goes_on_below_is_one_sentence() -> None:
     ]
     assert as_text(lines) == "全网 最低价\nfar below\nbeside"
     assert as_text([]) == ""
+
+
+def test_a_last_character_that_is_a_mere_stroke_is_read() -> None:
+    paper = np.full((120, 480, 3), 235, np.uint8)
+    assert [line.text for line in read(with_text(paper, "全国销量第一", (40, 70)))] == [
+        "全国销量第一"
+    ]
+
+
+def test_text_that_runs_down_or_stands_upside_down_is_read() -> None:
+    paper = with_text(np.full((120, 480, 3), 235, np.uint8), "Miracle cure", (120, 70))
+    for turns in range(4):
+        [line] = read(np.ascontiguousarray(np.rot90(paper, turns)))
+        assert line.text.replace(" ", "") == "Miraclecure"
