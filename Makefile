@@ -4,7 +4,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 SEED ?= 0
-DEMO := var/runs/demo-$(SEED)
+TOWERS := var/runs/demo-$(SEED)
+DEMO := $(TOWERS)-ranked
 
 .PHONY: help setup demo serve stop train test lint check format bench clean
 help:  ## what there is
@@ -21,7 +22,10 @@ demo: $(DEMO) var/demo/events.jsonl  ## train on a simulated world, publish, ser
 	$(PY) -m training.publish --bundle $(DEMO)
 	$(PY) -m serving.demo --events var/demo/events.jsonl
 
-$(DEMO): | $(STAMP)
+$(DEMO): | $(TOWERS)
+	$(PY) -m training.train_ranker --bundle $(TOWERS) --dataset simulator --out $@
+
+$(TOWERS): | $(STAMP)
 	$(PY) -m training.train_two_tower --dataset simulator --seed $(SEED) --out $@
 
 var/demo/events.jsonl: | $(STAMP)

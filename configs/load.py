@@ -77,6 +77,9 @@ def describe(path: Path, error: ValidationError, overrides: dict[str, Any]) -> s
     lines = []
     for fault in error.errors():
         keys = [str(part) for part in fault["loc"]]
+        if not keys:  # two keys that contradict each other; the message names both
+            lines.append(f"{path}: {fault['msg']}")
+            continue
         source = PREFIX + "__".join(keys).upper() if _holds(overrides, keys) else str(path)
         lines.append(f"{source}: {'.'.join(keys)} = {fault['input']!r}: {fault['msg']}")
     return "\n".join(lines)

@@ -45,6 +45,21 @@ class Statuses(Section):
     uncertified: Status
 
 
+class AuditShare(Section):
+    """Shares of decisions that people audit; a block is rare, so it needs a larger one."""
+
+    passes: float = Field(ge=0, le=1)
+    blocks: float = Field(ge=0, le=1)
+
+
+class CodeRule(Section):
+    """What a QR code in a picture means."""
+
+    label: str
+    action: Action
+    statute: str
+
+
 class Policy(Section):
     """Thresholds, and what becomes of decisions that no certificate covers.
 
@@ -52,6 +67,7 @@ class Policy(Section):
         region: of requests that name none.
         uncertified_pass: what becomes of an item in which nothing was found.
         uncertified_block: what becomes of a block by score alone.
+        qr_code: what a QR code in a picture means.
         audit_share: of the machine's decisions, drawn at random for people to answer.
         statuses: of items of the catalogue.
         thresholds: by label, one for each that the model scores.
@@ -62,7 +78,8 @@ class Policy(Section):
     region: str = Field(pattern=r"^[A-Z]{2}$")
     uncertified_pass: Action
     uncertified_block: Action
-    audit_share: float = Field(ge=0, le=1)
+    qr_code: CodeRule
+    audit_share: AuditShare
     statuses: Statuses
     thresholds: dict[str, Thresholds]
 
@@ -84,7 +101,7 @@ def load_policy(path: Path, labels: Labels, scored: tuple[str, ...]) -> Policy:
         ConfigError: it cannot be read, names an unknown label, or lacks a scored one.
     """
     policy = load(path, Policy, environ={})
-    if unknown := sorted(policy.thresholds.keys() - labels.labels.keys()):
+    if unknown := sorted({*policy.thresholds, policy.qr_code.label} - labels.labels.keys()):
         raise ConfigError(f"{path}: thresholds name unknown labels {unknown}")
     if lacking := sorted(set(scored) - policy.thresholds.keys()):
         raise ConfigError(f"{path}: thresholds lack {lacking}, which the model scores")

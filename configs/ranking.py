@@ -18,20 +18,19 @@ class DataSection(Section):
 class NetworkSection(Section):
     """Shape of the network."""
 
-    seeds: int = Field(default=4, ge=1, le=16)  # networks averaged
-    hidden: int = Field(default=64, ge=1, le=1_024)
-    experts: int = Field(default=3, ge=1, le=16)
-    width: int = Field(default=32, ge=1, le=512)  # of an expert
-    dropout: float = Field(default=0.3, ge=0, lt=1)
+    seeds: int = Field(default=3, ge=1, le=16)  # networks averaged
+    hidden: int = Field(default=64, ge=1, le=1_024)  # of the first layer
+    width: int = Field(default=48, ge=1, le=512)  # of the second
+    dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
 class RankerFitSection(Section):
     """How the network is fitted."""
 
-    epochs: int = Field(default=8, ge=1)
+    epochs: int = Field(default=6, ge=1)
     batch_size: int = Field(default=512, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=0.05, ge=0)
+    weight_decay: float = Field(default=0.02, ge=0)
     watch_weight: float = Field(default=0.3, ge=0)  # of the squared error of the watch ratio
 
 

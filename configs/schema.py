@@ -32,6 +32,7 @@ class StateSection(Section):
     folder: Path = Path("var/state")
     port: int = Field(default=0, ge=0, le=65_535)  # of the embedded server of events; 0 = any
     live_port: int = Field(default=0, ge=0, le=65_535)  # of the other one; 0 = any
+    reserve_bytes: int = Field(default=64 << 20, ge=0)  # free on the disk of `folder`, else 507
     read_timeout_ms: int = Field(default=50, ge=1)  # a feed rather answers without state than late
     write_timeout_ms: int = Field(default=2_000, ge=1)
 
@@ -56,6 +57,14 @@ class CatalogueSection(Section):
 
     publish: Literal["auto", "before_check", "after_check"] = "auto"  # auto: where a check runs
     poll_ms: int = Field(default=250, ge=10)  # how often a replica asks for changes
+
+
+class ModerationSection(Section):
+    """What moderation may reach, and how much one request may send."""
+
+    body_limit_bytes: int = Field(default=28 << 20, ge=1_024)  # 20 MiB of pictures in base64
+    fetch_hosts: tuple[str, ...] = ()  # of pictures given by address
+    fetch_limit_s: float = Field(default=8.0, gt=0, le=60)
 
 
 class LogSection(Section):
@@ -112,6 +121,12 @@ class SwapSection(Section):
     staging_limit_s: float = Field(default=120, gt=0)  # of all replicas; then nothing is activated
 
 
+class TrendsSection(Section):
+    """What is counted of items, for trends and for the ranker."""
+
+    interval_s: float = Field(default=5.0, ge=0.5, le=600)  # between two readings of the counts
+
+
 class ServingConfig(Section):
     """``configs/serving.yaml``."""
 
@@ -121,37 +136,19 @@ class ServingConfig(Section):
     records: RecordsSection = RecordsSection()
     media: MediaSection = MediaSection()
     catalogue: CatalogueSection = CatalogueSection()
+    moderation: ModerationSection = ModerationSection()
     log: LogSection = LogSection()
     ray: RaySection = RaySection()
     internal: InternalSection = InternalSection()
     admission: AdmissionSection = AdmissionSection()
     access: AccessSection = AccessSection()
     swap: SwapSection = SwapSection()
+    trends: TrendsSection = TrendsSection()
     bundles: Path = Path("var/bundles")
     feeds: Path = Path("configs/feeds")
+    calendar: Path = Path("configs/calendar.yaml")
     exposure: Path = Path("configs/exposure.yaml")
     policies: Path = Path("configs/policies")
-
-
-class SourcesSection(Section):
-    """How many candidates each source gives, before filters."""
-
-    interest_candidates: int = Field(default=500, ge=1, le=5_000)
-    popular_candidates: int = Field(default=100, ge=1, le=2_000)
-
-
-class SpreadSection(Section):
-    """Creator spread: of any `window` neighbouring positions at most `limit` hold one creator."""
-
-    window: int = Field(default=8, ge=1, le=100)
-    limit: int = Field(default=2, ge=1, le=100)
-
-
-class FeedConfig(Section):
-    """``configs/feeds/<surface>.yaml``."""
-
-    sources: SourcesSection = SourcesSection()
-    spread: SpreadSection = SpreadSection()
 
 
 class TowersSection(Section):

@@ -1,6 +1,9 @@
 """Items that came after the bundle: a flat delta with tombstones beside the bundle's index."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from embeddings.index import ItemIndex, best_positions, checked_queries
 from models.arrays import Mask, Rows, Vectors
@@ -10,25 +13,26 @@ SPARE_RESULTS = 500  # up to so many tombstones asking for more is faster than a
 
 
 class GrowingRows:
-    """[F, D] vectors that are appended to; the room doubles when it is full."""
+    """[F, D] values that are appended to; the room doubles when it is full."""
 
-    def __init__(self, dimensions: int) -> None:
-        self._room = np.zeros((FIRST_ROWS, dimensions), np.float32)
+    def __init__(self, dimensions: int, dtype: DTypeLike = np.float32) -> None:
+        self._room: NDArray[Any] = np.zeros((FIRST_ROWS, dimensions), dtype)
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     @property
-    def vectors(self) -> Vectors:
+    def vectors(self) -> NDArray[Any]:
         """[F, D], a view; good until the next `append`."""
         return self._room[: self._count]
 
-    def append(self, vectors: Vectors) -> None:
+    def append(self, vectors: NDArray[Any]) -> None:
         """Add rows at the end."""
         count = self._count + len(vectors)
         if count > len(self._room):
-            room = np.zeros((max(count, 2 * len(self._room)), self._room.shape[1]), np.float32)
+            size = max(count, 2 * len(self._room))
+            room = np.zeros((size, self._room.shape[1]), self._room.dtype)
             room[: self._count] = self.vectors
             self._room = room
         self._room[self._count : count] = vectors
@@ -38,15 +42,15 @@ class GrowingRows:
 class LayeredRows:
     """[N + F, D]: rows of a table that does not change, and rows that came later."""
 
-    def __init__(self, base: Vectors) -> None:
+    def __init__(self, base: NDArray[Any]) -> None:
         self._base = base
-        self.fresh = GrowingRows(base.shape[1])
+        self.fresh = GrowingRows(base.shape[1], base.dtype)
 
     def __len__(self) -> int:
         return len(self._base) + len(self.fresh)
 
-    def __getitem__(self, rows: Rows) -> Vectors:
-        """Return the vectors [K, D] of rows [K], as an array does."""
+    def __getitem__(self, rows: Rows) -> NDArray[Any]:
+        """Return the values [..., D] of rows [...], as an array does."""
         count = len(self._base)
         late = rows >= count
         if not late.any():

@@ -1,17 +1,20 @@
 """A bundle's model with the items that came or changed after it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embeddings.feed_model import FeedModel, best_of_interests
 from embeddings.fresh import FreshIndex, LayeredRows
+from embeddings.ranker_model import Ranker, RankerTables
 from embeddings.towers import run_item_tower, run_user_tower
 from embeddings.vocabulary import Vocabulary
 from models.arrays import Mask, Rows, Vectors
 from models.features import HistoryBatch, history_vectors
+from models.ranking_features import Keys
 
 SAME = 1e-3  # relative; less is rounding, not another content
 
@@ -22,11 +25,14 @@ class Embedded:
 
     Attributes:
         item_ids: [B]. history: [B, H]. retrieval: [B, D].
+        rank_keys: [B, len(KEYS)]. rank_halves: [B, W]; None where the bundle has no ranker.
     """
 
     item_ids: tuple[str, ...]
     history: Vectors
     retrieval: Vectors
+    rank_keys: Keys | None = None
+    rank_halves: Vectors | None = None
 
 
 class LiveVocabulary:
@@ -84,6 +90,7 @@ class LiveModel:
         self.retrieval_vectors = LayeredRows(bundle.retrieval_vectors)
         self.popularity = bundle.popularity
         self._history = LayeredRows(bundle.history_table)
+        self.ranker, self._rank_tables = self._live_ranker(bundle.ranker)
 
     def interests(self, histories: HistoryBatch) -> Vectors:
         """Return the interest vectors [B, M, D] of B histories."""
@@ -99,7 +106,10 @@ class LiveModel:
         """Return the vectors of item records; those of the bundle keep what it learned of them."""
         ids = tuple(str(item["item_id"]) for item in items)
         known = self.bundle.vocabulary.rows(ids)
-        return Embedded(ids, *run_item_tower(self.bundle.item_tower, items, known + 1))
+        history, retrieval = run_item_tower(self.bundle.item_tower, items, known + 1)
+        if self.bundle.ranker is None:
+            return Embedded(ids, history, retrieval)
+        return Embedded(ids, history, retrieval, *self.bundle.ranker.embed(items, retrieval))
 
     def put(self, embedded: Embedded) -> Rows:
         """Let items be found by these vectors, and return their rows [B]."""
@@ -124,6 +134,8 @@ class LiveModel:
             self.index.replace(row, retrieval)
             self.retrieval_vectors.fresh.vectors[late] = retrieval
             self._history.fresh.vectors[late] = embedded.history[n]
+            for table, values in self._ranked(embedded):
+                table.fresh.vectors[late] = values[n]
             return True
         if not self.index.gone[row] and _same(retrieval, self.bundle.retrieval_vectors[row]):
             return True
@@ -138,7 +150,24 @@ class LiveModel:
         self.vocabulary.append(ids)
         self.retrieval_vectors.fresh.append(embedded.retrieval[new])
         self._history.fresh.append(embedded.history[new])
+        for table, values in self._ranked(embedded):
+            table.fresh.append(values[new])
         self.index.add(embedded.retrieval[new])
+
+    def _live_ranker(self, ranker: Ranker | None) -> tuple[Ranker | None, list[LayeredRows]]:
+        """The bundle's ranker over tables that later items are added to, and these tables."""
+        if ranker is None:
+            return None, []
+        of = ranker.tables
+        keys, halves = (LayeredRows(np.asarray(table)) for table in (of.keys, of.halves))
+        tables = RankerTables(keys, halves, self._history, self.retrieval_vectors)
+        return replace(ranker, tables=tables), [keys, halves]
+
+    def _ranked(self, embedded: Embedded) -> list[tuple[LayeredRows, NDArray[Any]]]:
+        """What the ranker's tables take of embedded items; nothing where there is no ranker."""
+        values = (embedded.rank_keys, embedded.rank_halves)
+        told = [value for value in values if value is not None]
+        return list(zip(self._rank_tables, told, strict=True))
 
 
 def _same(found: Vectors, expected: Vectors) -> bool:

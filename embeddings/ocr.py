@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
-from rapidocr import RapidOCR
 
 from models.arrays import Box, Pixels, Vectors
 
@@ -23,6 +23,7 @@ _SETTINGS = {
     "Global.max_side_len": 4_096,
     "Global.text_score": 0.0,
     "Det.limit_type": "max",
+    "Det.limit_side_len": LONGEST_SIDE,
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
@@ -40,14 +41,18 @@ class TextLine:
 def read(picture: Pixels) -> list[TextLine]:
     """Lines of a picture [H, W, 3], from top to bottom."""
     blue_first = np.ascontiguousarray(picture[:, :, ::-1])
-    corners = _found(_detector(LONGEST_SIDE), blue_first)
+    corners = _found(blue_first)
     lines = [_line(blue_first, quad) for quad in corners]
     return [line for line in lines if line is not None]
 
 
 def has_text(picture: Pixels) -> bool:
-    """Whether a look at a small version finds anything as long and thin as a line of text."""
-    corners = _found(_detector(SCOUTED_SIDE), np.ascontiguousarray(picture[:, :, ::-1]))
+    """Whether a look at a small copy finds anything as long and thin as a line of text."""
+    scale = SCOUTED_SIDE / max(picture.shape[:2])
+    if scale < 1:
+        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    corners = _found(np.ascontiguousarray(picture[:, :, ::-1]))
     edges = np.linalg.norm(np.diff(corners[:, :3], axis=1), axis=2)  # [L, 2] along and across
     longer = edges.max(1, initial=0) / np.maximum(edges.min(1, initial=np.inf), 1)
     return bool((longer >= _LINE_PROPORTION).any())
@@ -69,9 +74,9 @@ def _goes_on(before: Box, after: Box) -> bool:
     return shared > 0 and -0.5 * higher < gap < 0.8 * higher
 
 
-def _found(detector: RapidOCR, blue_first: Pixels) -> Vectors:
+def _found(blue_first: Pixels) -> Vectors:
     """[L, 4, 2] corners of lines, clockwise from the top left, from top to bottom."""
-    boxes = detector(blue_first).boxes
+    boxes = _detector()(blue_first).boxes
     return np.empty((0, 4, 2), np.float32) if boxes is None else np.asarray(boxes, np.float32)
 
 
@@ -115,13 +120,16 @@ def cut(picture: Pixels, corners: Vectors) -> Pixels:
 
 
 @cache
-def _detector(longest_side: int) -> RapidOCR:
-    only = {"Global.use_cls": False, "Global.use_rec": False, "Det.limit_side_len": longest_side}
-    return RapidOCR(params=_SETTINGS | only)
+def _detector() -> Any:
+    from rapidocr import RapidOCR  # takes seconds; a server without pictures never needs it
+
+    return RapidOCR(params=_SETTINGS | {"Global.use_cls": False, "Global.use_rec": False})
 
 
 @cache
-def _reader() -> RapidOCR:
+def _reader() -> Any:
+    from rapidocr import RapidOCR
+
     return RapidOCR(params=_SETTINGS | {"Global.use_det": False})
 
 

@@ -1,9 +1,9 @@
 """The ranker of a feed bundle: features of one request and its candidates, and the ONNX model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime as ort
@@ -23,11 +23,15 @@ from models.ranking_features import (
     KEYS,
     Counts,
     ItemCounters,
+    Keys,
     RankingContext,
     Rates,
     affinity_features,
     counter_features,
     interest_features,
+    item_block,
+    item_keys,
+    item_traits,
     read,
     unit,
     user_features,
@@ -88,13 +92,13 @@ class CreatorTotals:
     Only items of the bundle count: what a creator's later items did enters with the next bundle.
     """
 
-    def __init__(self, creators: Rows) -> None:
+    def __init__(self, creators: Keys) -> None:
         """Create it for the hashed creators [N] of the bundle's items."""
         self._creators, self._owners = np.unique(creators, return_inverse=True)
         self._of: ItemCounters | None = None
         self._sums: Vectors = np.zeros((0, 1 + len(TASKS)), np.float32)
 
-    def counts(self, context: RankingContext, rows: Rows, creators: Rows) -> Counts:
+    def counts(self, context: RankingContext, rows: Rows, creators: Keys) -> Counts:
         """Gather what is counted for candidates.
 
         Args:
@@ -159,6 +163,25 @@ class Ranker:
             said = self.network.run(["predictions"], self.inputs(context, rows))
             predictions[:, columns] = said[0]
         return predictions
+
+    def embed(self, items: Sequence[Mapping[str, Any]], retrieval: Vectors) -> tuple[Keys, Vectors]:
+        """Return keys [B, len(KEYS)] and halves [B, W] of items that the bundle does not know.
+
+        Args:
+            items: records of the Item contract. retrieval: [B, D] of the item tower.
+        """
+        if not len(items):
+            return item_keys([]), np.zeros((0, self.width), np.float32)
+        traits = np.stack([item_traits(item) for item in items])
+        unknown = np.zeros((len(items), len(TASKS) + 1), np.float32)
+        block = item_block(traits, unknown, retrieval)
+        halves = self.item_half.run(["item_half"], {"item": block})[0]
+        return item_keys(items), halves
+
+    @property
+    def width(self) -> int:
+        """W, of an item's part of the first layer."""
+        return int(self.item_half.get_outputs()[0].shape[-1])
 
     def inputs(self, context: RankingContext, rows: Rows) -> dict[str, Vectors]:
         """Return what the network reads of a request and K >= 1 candidates."""
@@ -250,7 +273,7 @@ def load_ranker(bundle: Bundle, history: Vectors, retrieval: Vectors, published:
     network = load_session(bundle.folder / RANKER)
     item_half = load_session(bundle.folder / RANKER_ITEM)
     width = check_networks(bundle.folder, network, item_half, len(facts.tasks) + 1)
-    keys = load_array(bundle, RANKER_KEYS, (n, len(KEYS)), "int64")
+    keys = load_array(bundle, RANKER_KEYS, (n, len(KEYS)), "int32")
     base = load_array(bundle, RANKER_COUNTERS, (n, 1 + len(TASKS)), "float32")
     halves = load_array(bundle, RANKER_ITEMS, (n, width), "float32")
     return Ranker(

@@ -9,6 +9,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,7 @@ class ItemFeatures:
         return len(self.tokens)
 
 
+@lru_cache(1 << 16)  # items share their words
 def hash_token(text: str) -> int:
     """Stable bucket of a feature in [1, TOKEN_BUCKETS), the same on every machine and run."""
     return 1 + stable_hash(text) % (TOKEN_BUCKETS - 1)

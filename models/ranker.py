@@ -1,4 +1,4 @@
-"""The multi-task ranker: shared bottom with experts (Ma et al., KDD 2018), several seeds at once.
+"""The multi-task ranker: a shared bottom (Caruana, 1997), several seeds at once.
 
 What is linear in the first layer is split by what it depends on, so that the item's part can be
 computed ahead for the whole catalogue and the user's part once a request. The last columns of the
@@ -21,7 +21,7 @@ class RankerShape:
     Attributes:
         user, item, cross: widths of the three feature blocks.
         tasks: probabilities predicted; one more output is the watch ratio.
-        seeds: networks averaged. hidden: of the first layer. experts, width: of the second.
+        seeds: networks averaged. hidden, width: of the first and the second layer.
     """
 
     user: int
@@ -30,7 +30,6 @@ class RankerShape:
     tasks: int
     seeds: int
     hidden: int
-    experts: int
     width: int
 
     @property
@@ -85,11 +84,10 @@ class RankerNetwork(nn.Module):
         self.cross = Block(shape.cross, shape)
         self.bias = nn.Parameter(torch.zeros(shape.seeds, 1, shape.half))
         self.dropout = nn.Dropout(dropout)
-        s, h, e, x, p = shape.seeds, shape.hidden, shape.experts, shape.width, shape.outputs
-        self.expert = nn.Parameter(torch.randn(s, h, e * x) * (2.0 / h) ** 0.5)
-        self.expert_bias = nn.Parameter(torch.zeros(s, 1, e * x))
-        self.gate = nn.Parameter(torch.zeros(s, h, p * e))
-        self.tower = nn.Parameter(torch.randn(s, p, x) * (1.0 / x) ** 0.5)
+        s, h, x, p = shape.seeds, shape.hidden, shape.width, shape.outputs
+        self.second = nn.Parameter(torch.randn(s, h, x) * (2.0 / h) ** 0.5)
+        self.second_bias = nn.Parameter(torch.zeros(s, 1, x))
+        self.towers = nn.Parameter(torch.randn(s, x, p) * (1.0 / x) ** 0.5)
 
     def forward(self, user: Tensor, item: Tensor, cross: Tensor) -> Tensor:
         """Logits and the raw watch ratio [S, B, P + 1] of feature blocks [B, F] or [S, B, F]."""
@@ -100,12 +98,8 @@ class RankerNetwork(nn.Module):
         shape = self.shape
         total = first + self.bias
         hidden = self.dropout(functional.relu(total[..., : shape.hidden]))
-        experts = functional.relu(hidden @ self.expert + self.expert_bias)
-        experts = self.dropout(experts).unflatten(-1, (shape.experts, shape.width))
-        gates = (hidden @ self.gate).unflatten(-1, (shape.outputs, shape.experts)).softmax(-1)
-        said = (experts.flatten(1, 2) @ self.tower.mT).unflatten(1, (-1, shape.experts))
-        mixed = (gates * said.mT).sum(-1)
-        outputs: Tensor = total[..., shape.hidden :] + mixed
+        second = self.dropout(functional.relu(hidden @ self.second + self.second_bias))
+        outputs: Tensor = total[..., shape.hidden :] + second @ self.towers
         return outputs
 
 

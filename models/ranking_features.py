@@ -4,7 +4,7 @@ NumPy only. Everything is as of the moment of scoring: histories end before it a
 what had happened by then. Letters beside the usual ones: K candidates, R events read of a history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,16 @@ LOVED = ("like", "comment", "share", "follow", "add_cart", "purchase")
 LIKED = ("long_view", "complete", "click_product", "rating", *LOVED)
 SIGNALS = ("met", "liked", "played", "loved")  # what is counted of a history's items
 KEYS = ("creator", "category", "length", "kind")  # what two items may have in common
+Keys = NDArray[np.int32]
 KINDS = ("video", "live", "product", "image")
 LENGTHS = 18  # half-octaves from one second up; the last is open
-READ_ITEMS = 100  # newest distinct items of a history that affinities look at
+READ_ITEMS = 80  # newest distinct items of a history that affinities look at
 RECENCY = 0.93  # weight of an item against the next newer one
 NEWEST = 5  # items of a group that a mean cosine is taken over
 SESSION_S = 1_800.0
 NEVER_LOG_MINUTES = 12.0  # stands for the idle time of a user who has done nothing
 TINY = 1e-9
+INTEREST_FEATURES = 3
 POPULARITY_COORDINATES = 2  # at the end of retrieval vectors
 KERNEL = 6.0  # inverse width of the kernel over cosines
 SHARE_STRENGTH = 3.0  # items that the user's own share counts for in a share
@@ -109,7 +111,7 @@ class Reading:
     watch_ratio: Vectors
     signals: Vectors
     recency: Vectors
-    keys: Rows
+    keys: Keys
     vectors: Vectors
 
 
@@ -155,15 +157,23 @@ SIGNAL_OF_CODE = np.stack(
 RECENCY_OF_RANK = (RECENCY ** np.arange(READ_ITEMS)).astype(np.float32)
 
 
-def item_keys(item: Mapping[str, Any]) -> list[int]:
-    """Hashed values of ``KEYS`` of one item record; 0 where not known, which matches nothing."""
-    values = (
-        item.get("creator_id"),
-        item.get("category"),
-        length_bucket(item.get("duration_ms")),
-        item.get("kind"),
-    )
-    return [0 if value is None else 1 + stable_hash(str(value)) % (1 << 52) for value in values]
+def item_keys(items: Iterable[Mapping[str, Any]]) -> Keys:
+    """[N, len(KEYS)] hashed values of item records; 0 where not known, which matches nothing."""
+    keys = [
+        (
+            hashed(item.get("creator_id")),
+            hashed(item.get("category")),
+            hashed(length_bucket(item.get("duration_ms"))),
+            hashed(item.get("kind")),
+        )
+        for item in items
+    ]
+    return np.array(keys, np.int32).reshape(-1, len(KEYS))
+
+
+def hashed(value: str | int | None) -> int:
+    """31-bit hash of a value, never 0; 0 for None."""
+    return 0 if value is None else 1 + stable_hash(str(value)) % (2**31 - 1)
 
 
 def length_bucket(duration_ms: float | None) -> int | None:
@@ -224,7 +234,7 @@ def read(histories: Sequence[History], keys: VectorRows, vectors: VectorRows) ->
         watch_ratio=batch.watch_ratio,
         signals=SIGNAL_OF_CODE[batch.actions],
         recency=RECENCY_OF_RANK * present,
-        keys=np.asarray(keys[rows]) * present[..., None],
+        keys=np.where(present[..., None], keys[rows], np.int32(0)),
         vectors=unit(np.asarray(vectors[rows])) * present[..., None],
     )
 
@@ -266,89 +276,89 @@ def user_features(reading: Reading, local_hour: Vectors, region: Rows, regions: 
     return np.concatenate([shares, *newest, np.stack(rest, 1), there], 1, dtype=np.float32)
 
 
-def affinity_features(reading: Reading, rows: Rows, keys: Rows, vectors: Vectors) -> Vectors:
+def affinity_features(reading: Reading, rows: Rows, keys: Keys, vectors: Vectors) -> Vectors:
     """[B, K, A] how each user met what is like each of their candidates.
+
+    What a history says is laid along the candidates, which are many: [B, R, K] and [B, ., K].
 
     Args:
         reading: of the users' histories.
         rows: [B, K] of the candidates. keys: [B, K, len(KEYS)]. vectors: [B, K, H], unit length.
     """
-    shares = usual_shares(reading)
     recent = reading.signals * reading.recency[..., None]
-    weights = np.concatenate([reading.signals, recent], 2)
-    parts = []
-    for j in range(len(KEYS)):
-        own, theirs = keys[..., j], reading.keys[..., j]
-        same = (own[:, :, None] == theirs[:, None]) & (own[:, :, None] > 0)
-        parts += _key_affinity(same.astype(np.float32), reading, weights, shares)
-    parts += _similarities(vectors @ reading.vectors.swapaxes(1, 2), reading, weights, shares)
-    met_before = (rows[:, :, None] == reading.rows[:, None]).any(2)
-    return np.concatenate([*parts, met_before[..., None]], 2, dtype=np.float32)
+    weights = np.concatenate([reading.signals, recent], 2).swapaxes(1, 2)
+    same, newest = zip(*(_same_key(reading, keys, j) for j in range(len(KEYS))), strict=True)
+    cosines = reading.vectors @ vectors.swapaxes(1, 2)
+    kernel = np.exp(KERNEL * (cosines - 1.0))
+    sums = np.stack([weights @ alike for alike in (*same, kernel)], 1)
+    features = [
+        np.log1p(sums[:, :, [0, len(SIGNALS)]]).reshape(len(rows), -1, rows.shape[1]),
+        np.stack(newest, 1),
+        _shares(sums, usual_shares(reading)),
+        *_similarities(cosines, reading),
+        (reading.rows[:, :, None] == rows[:, None]).any(1)[:, None],
+    ]
+    return np.concatenate(features, 1, dtype=np.float32).swapaxes(1, 2)
 
 
-def _key_affinity(
-    match: Vectors, reading: Reading, weights: Vectors, shares: Vectors
-) -> list[Vectors]:
-    """How many items shared the key, how recent the newest is, how they fared against the usual."""
-    sums = match @ weights
-    newest = (match * reading.recency[:, None]).max(2)
-    counts = np.log1p(sums[..., [0, len(SIGNALS)]])
-    return [counts, newest[..., None], _shares(sums, shares)]
+def _same_key(reading: Reading, keys: Keys, j: int) -> tuple[Vectors, Vectors]:
+    """[B, R, K] 1 where an item has the candidate's key; [B, K] how recent the newest of them is.
+
+    Unknown keys are 0 on one side and -1 on the other.
+    """
+    own = np.where(keys[..., j] == 0, np.int32(-1), keys[..., j])
+    same = reading.keys[..., j][:, :, None] == own[:, None]
+    match = same.astype(np.float32)
+    return match, (match * reading.recency[:, :, None]).max(1)
 
 
 def _shares(sums: Vectors, usual: Vectors) -> Vectors:
-    """[B, K, 2 * (S - 1)] smoothed share of each signal in what matched, less the usual one."""
-    halves = sums.reshape(*sums.shape[:2], 2, len(SIGNALS))
-    base = usual[:, None, :, 1:]
-    smoothed = (halves[..., 1:] + SHARE_STRENGTH * base) / (halves[..., :1] + SHARE_STRENGTH)
-    return np.asarray((smoothed - base).reshape(*sums.shape[:2], -1))
+    """[B, G * 2 * (S - 1), K] smoothed share of each signal in what matched, less the usual one.
+
+    Args:
+        sums: [B, G, 2 * S, K] of G ways to match, plain and recent.
+        usual: [B, 2, S].
+    """
+    b, groups, _, k = sums.shape
+    halves = sums.reshape(b, groups, 2, len(SIGNALS), k)
+    base = usual[:, None, :, 1:, None]
+    smoothed = (halves[..., 1:, :] + SHARE_STRENGTH * base) / (halves[..., :1, :] + SHARE_STRENGTH)
+    return np.asarray((smoothed - base).reshape(b, -1, k))
 
 
-def _similarities(
-    cosines: Vectors, reading: Reading, weights: Vectors, shares: Vectors
-) -> list[Vectors]:
-    """Cosines with what was liked and met, and how the most similar items fared."""
+def _similarities(cosines: Vectors, reading: Reading) -> list[Vectors]:
+    """[B, ., K] cosines with the nearest and the newest of what was liked and of the rest."""
     met, liked = reading.signals[..., 0] > 0, reading.signals[..., 1] > 0
-    groups = np.stack([liked, met & ~liked], 2)
-    newest = groups & (groups.cumsum(1) <= NEWEST)
-    mean = newest / np.maximum(newest.sum(1, keepdims=True), 1)
+    groups = np.stack([liked, met & ~liked], 1)
+    newest = groups & (groups.cumsum(2) <= NEWEST)
+    mean = (newest / np.maximum(newest.sum(2, keepdims=True), 1)).astype(np.float32)
+    outside = np.where(groups, 0.0, -2.0).astype(np.float32)
     nearest = [
-        np.where(groups[:, None, :, g], cosines, -1.0).max(2, keepdims=True) for g in range(2)
+        np.maximum((cosines + outside[:, g, :, None]).max(1, keepdims=True), -1.0) for g in range(2)
     ]
-    kernel = np.exp(KERNEL * (cosines - 1.0))
-    sums = kernel @ weights
-    return [
-        *nearest,
-        cosines @ mean.astype(np.float32),
-        cosines[..., :1],
-        np.log1p(sums[..., :1]),
-        _shares(sums, shares),
-    ]
+    return [*nearest, mean @ cosines, cosines[:, :1]]
 
 
 def interest_features(interests: Vectors, retrieval: Vectors) -> Vectors:
-    """[B, K, 3 + D] products of each candidate with the interest that suits it best.
+    """[B, K, 3] products of each candidate with the interest that suits it best.
 
-    The whole inner product, that of the popularity coordinates at the end, the cosine of the rest,
-    and the products coordinate by coordinate; zeros where there is no interest.
+    The whole inner product, that of the popularity coordinates at the end, and the cosine of the
+    rest; zeros where there is no interest.
 
     Args:
         interests: [B, M, D]. retrieval: [B, K, D] of the candidates.
     """
-    b, k, d = retrieval.shape
+    b, k, _ = retrieval.shape
     if not interests.shape[1]:
-        return np.zeros((b, k, 3 + d), np.float32)
-    best = interests[:, :1]
-    if interests.shape[1] > 1:
-        chosen = (retrieval @ interests.swapaxes(1, 2)).argmax(2)
-        best = np.take_along_axis(interests, chosen[..., None], 1)
-    products = retrieval * best
-    popular = products[..., -POPULARITY_COORDINATES:].sum(2)
-    taste = products[..., :-POPULARITY_COORDINATES].sum(2)
-    lengths = [_length(v[..., :-POPULARITY_COORDINATES]) for v in (best, retrieval)]
-    cosine = taste / np.maximum(lengths[0] * lengths[1], TINY)
-    told = np.stack([taste + popular, popular, cosine], 2)
-    return np.concatenate([told, products], 2, dtype=np.float32)
+        return np.zeros((b, k, INTEREST_FEATURES), np.float32)
+    taste, popular = slice(None, -POPULARITY_COORDINATES), slice(-POPULARITY_COORDINATES, None)
+    near = retrieval[..., taste] @ interests[..., taste].swapaxes(1, 2)
+    liked = retrieval[..., popular] @ interests[..., popular].swapaxes(1, 2)
+    best = (near + liked).argmax(2)[..., None]
+    near, liked = (np.take_along_axis(part, best, 2)[..., 0] for part in (near, liked))
+    lengths = np.take_along_axis(_length(interests[..., taste]), best[..., 0], 1)
+    cosine = near / np.maximum(lengths * _length(retrieval[..., taste]), TINY)
+    return np.stack([near + liked, liked, cosine], 2, dtype=np.float32)
 
 
 def counter_features(counts: Counts, rates: Rates, tasks: Sequence[int]) -> Vectors:

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -19,15 +20,16 @@ from configs.load import ConfigError
 from configs.schema import AccessSection, ServingConfig
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
-from serving.api.services import DEFAULT_SURFACE
+from serving.api.services import wall_clock_ms
 from serving.app import Settings, load_bundle, open_state, read_settings
 from serving.archive.process import ArchiverProcess
 from serving.commands import add_commands, demo_key, run_command
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import reachable_listeners
-from serving.live.supervisor import Fsync, StateServer, StateServerError
-from serving.moderators import load_moderator
+from serving.live.state_files import StateServerError
+from serving.live.supervisor import Fsync, StateServer
+from serving.moderators import published_moderator
 from serving.orphans import MARK, end_orphans, mark_of
 from serving.ray_environment import ray_environment
 from serving.records.errors import RecordsError
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parsed(arguments)
         if options.command is not None:
-            return run_command(options, read_settings(options.config).serving.records)
+            return run_command(options, read_settings(options.config).serving)
         launch(options)
     except KeyboardInterrupt:
         log.info("stopped")
@@ -102,7 +104,7 @@ def with_options(settings: Settings, options: argparse.Namespace) -> Settings:
         serving = serving.model_copy(update={"bundles": options.bundles.resolve()})
     if options.demo:
         serving = serving.model_copy(update={"access": AccessSection(required=True)})
-    return Settings(serving, settings.surfaces)
+    return replace(settings, serving=serving)
 
 
 def check_access(serving: ServingConfig) -> None:
@@ -132,10 +134,10 @@ def check_bundle(settings: Settings) -> None:
             f"{root / KIND} holds no published bundle; `make demo` trains and publishes one, "
             "`python -m training.publish --bundle FOLDER` publishes one of your own"
         )
-    bundle = load_bundle(current(root, KIND), settings.surfaces[DEFAULT_SURFACE])
+    bundle = load_bundle(current(root, KIND), settings.rulebook.rules(None, None, wall_clock_ms()))
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
-    if moderator := load_moderator(settings.serving):
+    if moderator := published_moderator(settings.serving):
         log.info("moderation bundle %s", moderator.model.version)
 
 
@@ -171,7 +173,7 @@ def running_state(settings: Settings) -> Iterator[Settings]:
         open_state(section)  # refuses a wrong url here, where it can still be read
         serving = settings.serving.model_copy(update={"state": section})
         start_archiver(stack, serving)
-        yield Settings(serving, settings.surfaces)
+        yield replace(settings, serving=serving)
 
 
 def started_state(stack: ExitStack, folder: Path, port: int, fsync: Fsync = "always") -> str:

@@ -1,7 +1,8 @@
 """The composition root: settings and bundle in, ASGI app out."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,39 +10,53 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from configs.exposure import ExposureConfig
-from configs.load import ConfigError, load
-from configs.schema import FeedConfig, InternalSection, ServingConfig, StateSection
+from configs.load import PREFIX, ConfigError, load
+from configs.schema import InternalSection, ServingConfig, StateSection
+from embeddings import text_model
 from embeddings.feed_model import KIND, FeedModel, load_feed_model
 from models.bundle import current
 from serving.api.admission import Admission
 from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
-from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
+from serving.api.services import ServedBundle, Services, wall_clock_ms
+from serving.archive.store import open_store
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
-from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, ItemNames
+from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
+from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
-from serving.feed.shelf import make_shelf
+from serving.feed.rules import FeedRules, StageBudgets
+from serving.feed.shelf import Shelf, make_shelf
 from serving.feed.signals import SignalBoard
-from serving.hot_swap import SwapLimits, connect
+from serving.feed.timetable import Rulebook
+from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
+from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
-from serving.live.redis_state import RedisState, state_client
+from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems, follow_catalogue, shelved
-from serving.moderation.desk import ModerationDesk
-from serving.moderators import connect_checks, load_moderator, publish_of
+from serving.moderators import (
+    connect_moderation,
+    load_moderator,
+    open_desk,
+    publish_of,
+    published_moderator,
+)
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Catalogue
+from serving.records.secret_keys import load_secrets
+from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
+from serving.trend_keeper import Buckets, TrendKeeper
 
 QUESTION_K, QUESTION_EVENTS = 20, 8
 
@@ -52,11 +67,12 @@ class Settings:
 
     Attributes:
         serving: ``configs/serving.yaml``, its paths absolute.
-        surfaces: the rules of each file of ``configs/feeds``, by its name.
+        rule_files: where the rules of the feed stand. rulebook: what they said at the start.
     """
 
     serving: ServingConfig
-    surfaces: Mapping[str, FeedRules]
+    rule_files: RuleFiles
+    rulebook: Rulebook
 
 
 def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -65,14 +81,12 @@ def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Set
     Raises:
         ConfigError: a file cannot be read, or a key is unknown or outside its limit.
     """
-    serving = load(config, ServingConfig, environ)
-    surfaces = {
-        path.stem: rules_of(load(path, FeedConfig, environ))
-        for path in sorted(serving.feeds.glob("*.yaml"))
-    }
-    if DEFAULT_SURFACE not in surfaces:
-        raise ConfigError(f"{serving.feeds}: {DEFAULT_SURFACE}.yaml is missing")
-    return Settings(_absolute(serving), surfaces)
+    serving = _absolute(load(config, ServingConfig, environ))
+    # Replicas read the files again, perhaps in another environment.
+    own = os.environ if environ is None else environ
+    overrides = {name: text for name, text in own.items() if name.startswith(PREFIX)}
+    files = RuleFiles(serving.feeds, serving.calendar, overrides)
+    return Settings(serving, files, files.read())
 
 
 def build(
@@ -93,23 +107,8 @@ def build(
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
-    stores = open_stores(serving.records)
-    rules = settings.surfaces[DEFAULT_SURFACE]
-    moderator = load_moderator(serving)
-    services = Services(
-        bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
-        state=state,
-        stores=stores,
-        profiles=Profiles(stores.users),
-        surfaces=settings.surfaces,
-        future_limit_ms=serving.http.future_limit_s * 1000,
-        past_limit_ms=serving.http.past_limit_s * 1000,
-        media=serving.media.folder,
-        media_limit_bytes=serving.media.limit_bytes,
-        publish=publish_of(serving.catalogue.publish, moderator),
-        admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
-        moderation=None if moderator is None else ModerationDesk(moderator),
-    )
+    services = services_of(settings, state)
+    stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
@@ -117,12 +116,14 @@ def build(
         lambda: keep_heads(services.stores.trail, heads_file(serving.records.secrets)),
         lambda: settle_receipts(stores.erasures, serving.bundles),
         services.profiles.follow,
+        services.controls.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
         follow_bundles(services, serving, serving.state.live_url or serving.state.url)
         follow_visibility(services, serving.state)
         follow_ladder(services, serving)
+        follow_trends(services, serving)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -132,9 +133,38 @@ def build(
             poll_s,
         )
     )
-    connect_checks(services, poll_s)
+    connect_moderation(services, serving)
+    follow_rule_files(services, settings)
     lines = JsonLines(serving.log.folder / f"{process}.jsonl", serving.log.file_limit_bytes)
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
+
+
+def services_of(settings: Settings, state: OnlineState) -> Services:
+    """Open the records, load what is published, and put together what the routes need.
+
+    Raises:
+        BundleError: no bundle is published, or it is damaged; names the file.
+    """
+    serving = settings.serving
+    stores = open_stores(serving.records)
+    rules = settings.rulebook.rules(None, None, wall_clock_ms())
+    moderator = published_moderator(serving)
+    return Services(
+        bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
+        state=state,
+        stores=stores,
+        profiles=Profiles(stores.users),
+        rulebook=settings.rulebook,
+        cursors=Cursors(cursor_key(load_secrets(serving.records.secrets, os.environ).subject)),
+        future_limit_ms=serving.http.future_limit_s * 1000,
+        past_limit_ms=serving.http.past_limit_s * 1000,
+        media=serving.media.folder,
+        archive=open_store(serving.archive.location),
+        media_limit_bytes=serving.media.limit_bytes,
+        publish=publish_of(serving.catalogue.publish, moderator),
+        admission=Admission(AdmissionLimits(**serving.admission.model_dump())),
+        moderation=open_desk(moderator),
+    )
 
 
 def internal_address(section: InternalSection, process: str) -> tuple[str, int]:
@@ -143,17 +173,37 @@ def internal_address(section: InternalSection, process: str) -> tuple[str, int]:
     return section.address, section.port + number if section.port else 0
 
 
+def follow_rule_files(services: Services, settings: Settings) -> None:
+    """Let the process follow changes of the feed's rules."""
+    metrics = services.metrics
+
+    def take(book: Rulebook) -> None:
+        services.rulebook = book
+        metrics.rules.clear()
+        metrics.rules.labels(book.version).set(1)
+
+    take(settings.rulebook)
+    services.background.append(
+        lambda: follow_rules(
+            settings.rule_files, settings.rulebook.version, take, metrics.rules_refused.inc
+        )
+    )
+
+
 def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
-    """Let the process change its bundle when the pointer does."""
+    """Let the process change its bundles when their pointers do."""
     timeout_s = serving.state.write_timeout_ms / 1000
     client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
-    rules = services.rules(None)
-    connect(
-        services,
-        RedisBoard(client, KIND),
-        lambda folder: load_bundle(folder, rules, services.stores.catalogue),
-        SwapLimits(serving.bundles, serving.swap.staging_limit_s),
-    )
+    limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
+    rules, catalogue, root = services.rules(None), services.stores.catalogue, serving.bundles
+    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules, catalogue))
+    connect(services, KIND, RedisBoard(client, KIND), feed, limits)
+    if desk := services.moderation:
+        kind = text_model.KIND
+        seat = moderation_seat(
+            services, desk, lambda one: load_moderator(serving, root / kind / one)
+        )
+        connect(services, kind, RedisBoard(client, kind), seat, limits)
 
 
 def follow_visibility(services: Services, section: StateSection) -> None:
@@ -190,6 +240,20 @@ def follow_ladder(services: Services, serving: ServingConfig) -> None:
     services.background.append(keeper.keep)
 
 
+def follow_trends(services: Services, serving: ServingConfig) -> None:
+    """Keep this process's copy of what is counted fresh."""
+    url, limits = serving.state.url, StreamLimits()
+    assert url is not None  # noqa: S101 - asked by `build`
+    client = state_client(url, serving.state.write_timeout_ms / 1000)
+    keeper = TrendKeeper(
+        Buckets(client, limits.bucket_ms, limits.buckets),
+        lambda: services.bundle.engine,
+        services.clock_ms,
+        serving.trends.interval_s,
+    )
+    services.background.append(keeper.keep)
+
+
 def open_state(section: StateSection) -> OnlineState:
     """Return the state at `section.url`; it connects at the first request.
 
@@ -204,6 +268,7 @@ def open_state(section: StateSection) -> OnlineState:
             section.live_url or section.url,
             section.read_timeout_ms / 1000,
             section.write_timeout_ms / 1000,
+            DiskReserve(section.folder, section.reserve_bytes),
         )
     except ValueError as error:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
@@ -223,6 +288,7 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     """
     model = load_feed_model(folder)
     reference = engine_of(model)
+    rules = replace(rules, budgets=StageBudgets())  # the answer must not depend on the load
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
     items = LiveItems(model)
@@ -235,16 +301,24 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
         reference.history_length,
         DEFAULT_FILTERS + FACT_FILTERS,
         exploration=exploration,
-        signals=SignalBoard(items.shelf.facts),
+        ranker=items.model.ranker,
+        signals=board_of(model, items.shelf),
     )
     answer = tuple(item.item_id for item in page.items)
-    return ServedBundle(items, engine, reference, question, answer, exploration)
+    return ServedBundle(items, engine, reference, question, rules, answer, exploration)
 
 
 def engine_of(model: FeedModel) -> FeedEngine:
     """Return the engine over a model's own items."""
     shelf = make_shelf(shelved(model), model.popularity)
-    return FeedEngine(model, shelf, model.manifest.dimensions["history_length"])
+    length = model.manifest.dimensions["history_length"]
+    board = board_of(model, shelf)
+    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=board)
+
+
+def board_of(model: FeedModel, shelf: Shelf) -> SignalBoard:
+    """Return a board that begins with what the bundle's training data counted."""
+    return SignalBoard(shelf.facts, None if model.ranker is None else model.ranker.base)
 
 
 def golden_question(names: ItemNames) -> FeedRequest:
@@ -252,16 +326,6 @@ def golden_question(names: ItemNames) -> FeedRequest:
     rows = np.unique(np.linspace(0, len(names) - 1, QUESTION_EVENTS).astype(int))
     recent = tuple(Behaviour(names.item_id(row), "like", -row) for row in rows.tolist())
     return FeedRequest(k=QUESTION_K, now_ms=60_000, recent=recent)
-
-
-def rules_of(config: FeedConfig) -> FeedRules:
-    """Return the plain values of one surface."""
-    return FeedRules(
-        interest_candidates=config.sources.interest_candidates,
-        popular_candidates=config.sources.popular_candidates,
-        creator_window=config.spread.window,
-        creator_limit=config.spread.limit,
-    )
 
 
 def absolute_location(location: str) -> str:
@@ -291,6 +355,7 @@ def _absolute(serving: ServingConfig) -> ServingConfig:
             "log": log,
             "bundles": serving.bundles.resolve(),
             "feeds": serving.feeds.resolve(),
+            "calendar": serving.calendar.resolve(),
             "exposure": serving.exposure.resolve(),
             "policies": serving.policies.resolve(),
         }

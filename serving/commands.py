@@ -1,11 +1,12 @@
-"""``python -m serving keys …`` and ``… audit …``: what operators do beside the running server."""
+"""``python -m serving keys …``, ``audit …``, ``backup …``: what operators do beside the server."""
 
 import argparse
 import os
 from contextlib import closing
 
-from configs.schema import RecordsSection
+from configs.schema import ServingConfig
 from serving.audit import add_audit_parser, heads_file, publish_head
+from serving.backup import add_backup_parser
 from serving.keys import ACTOR, add_keys_parser
 from serving.records.contracts import Keys, NewKey
 from serving.records.secret_keys import load_secrets
@@ -19,15 +20,19 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     add_keys_parser(commands)
     add_audit_parser(commands)
+    add_backup_parser(commands)
 
 
-def run_command(options: argparse.Namespace, section: RecordsSection) -> int:
+def run_command(options: argparse.Namespace, serving: ServingConfig) -> int:
     """Run the chosen command; return its exit status.
 
     Raises:
         ConfigError: the records' url or secrets cannot be used.
         RecordsError: the database cannot be reached or read.
     """
+    if options.command == "backup":
+        return int(options.run(options, serving))
+    section = serving.records
     migrate(section)
     with closing(open_stores(section)) as stores:
         if options.command == "keys":

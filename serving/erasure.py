@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis import Redis
 
@@ -18,7 +18,7 @@ ACTOR = "archiver"
 ARCHIVE = "archive"
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoreEraser:
     """Works off what was asked for; see `serving.archive.worker.Eraser`.
 
@@ -32,6 +32,7 @@ class StoreEraser:
 
     erasures: Erasures
     states: Mapping[str, Redis]
+    _barred: int = field(default=-1, init=False)  # how many are known to every state
 
     def waiting(self) -> bool:
         """See `Eraser.waiting`."""
@@ -49,11 +50,12 @@ class StoreEraser:
             log.info("erasure %s is done", leaving.receipt_id)
 
     def _bar(self) -> None:
-        count = self.erasures.subject_count()
-        behind = [one for one in self.states.values() if barred_count(one) < count]
-        subjects = self.erasures.erased_subjects() if behind else frozenset()
-        for client in behind:
-            bar(client, subjects)
+        count, clients = self.erasures.subject_count(), self.states.values()
+        if count != self._barred or any(barred_count(client) < count for client in clients):
+            subjects = self.erasures.erased_subjects()
+            for client in clients:
+                bar(client, subjects)
+            self._barred = len(subjects)
 
     def _forget(self, receipt_id: str, user_id: str, store: ArchiveStore) -> None:
         self.erasures.note(ACTOR, receipt_id, {ARCHIVE: count_rows(store, user_id)})

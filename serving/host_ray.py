@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from ray import serve
 
 from serving.api.probes import answers_well
-from serving.api.services import DEFAULT_SURFACE, Services
+from serving.api.services import Services
 from serving.app import Settings, build, open_state
 
 KEEP_ALIVE_S = 600  # longer than HAProxy keeps idle connections, so that it closes them first
@@ -38,7 +38,7 @@ class FeedReplica:
         Raises:
             RuntimeError: the golden question has another answer.
         """
-        if not answers_well(self._services.bundle, self._services.rules(DEFAULT_SURFACE)):
+        if not answers_well(self._services.bundle):
             raise RuntimeError("the golden question has another answer than when it was loaded")
 
 

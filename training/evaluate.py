@@ -5,7 +5,8 @@
 
 ``python -m training.evaluate moderation --bundle BUNDLE --data FILE --label LABEL_OR_GROUP`` judges
 a moderation bundle (``training.moderation_evaluation``), ``pictures`` the head that looks at
-pictures (``training.picture_evaluation``).
+pictures (``training.picture_evaluation``), ``python -m training.evaluate ranker --bundle BUNDLE
+--data PATH`` the ranker of a feed bundle (``training.ranker_evaluation``).
 
 Several bundles are seeds of one recipe: their rows are averaged. The two-tower model is scored
 through its exported ONNX towers and its index, as it is served.
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 from embeddings.feed_model import FeedModel, load_feed_model
 from models.arrays import Mask, Rows
-from training import moderation_evaluation, picture_evaluation
+from training import moderation_evaluation, picture_evaluation, ranker_evaluation
 from training.bars import RETRIEVAL_BARS
 from training.choose import Chosen, choose_and_score
 from training.cold import content_popularity_ranking, two_tower_cold_ranking
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     if options.what == "moderation":
         moderation_evaluation.main(options)
+    elif options.what == "ranker":
+        ranker_evaluation.main(options)
     elif options.what == "pictures":
         picture_evaluation.main(options)
     else:
@@ -87,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="training.evaluate", description=__doc__)
     commands = top.add_subparsers(required=True, dest="what")
     moderation_evaluation.add_arguments(commands.add_parser("moderation"))
+    ranker_evaluation.add_arguments(commands.add_parser("ranker"))
     picture_evaluation.add_arguments(commands.add_parser("pictures"))
     retrieval = commands.add_parser("retrieval")
     retrieval.add_argument("--bundle", required=True, nargs="+", help="one, or seeds of one recipe")

@@ -118,7 +118,6 @@ def new_network(data: RankerData, section: NetworkSection) -> RankerNetwork:
         tasks=data.labels.shape[1],
         seeds=section.seeds,
         hidden=section.hidden,
-        experts=section.experts,
         width=section.width,
     )
     network = RankerNetwork(shape, section.dropout)

@@ -1,5 +1,6 @@
 """Ranking metrics over full rankings, per user, so that intervals can be paired."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,34 @@ def bootstrap_difference(
     means = np.array([gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(draws)])
     low, high = np.quantile(means, [0.025, 0.975])
     return float(gap.mean()), float(low), float(high)
+
+
+def bootstrap_value(
+    metric: Callable[[Floats, Floats], float],
+    users: Rows,
+    labels: Floats,
+    scores: Floats,
+    draws: int = 300,
+) -> tuple[float, float, float]:
+    """A metric over all rows with its 95 % interval over users, who are drawn with all their rows.
+
+    Args:
+        metric: of labels and scores.
+        users: [E]. labels, scores: [E].
+        draws: with replacement.
+
+    Returns:
+        (value, lower, upper).
+    """
+    order = np.argsort(users, kind="stable")
+    names, starts, counts = np.unique(users[order], return_index=True, return_counts=True)
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(draws):
+        drawn = rng.integers(0, len(names), len(names))
+        sizes = counts[drawn]
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        rows = order[np.repeat(starts[drawn], sizes) + within]
+        values.append(metric(labels[rows], scores[rows]))
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return metric(labels, scores), float(low), float(high)

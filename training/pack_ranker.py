@@ -24,8 +24,8 @@ from models.arrays import Vectors
 from models.bundle import Manifest, load_session, seal, staged
 from models.export import export
 from models.ranker import ItemHalf, RankerNetwork, RankerScorer, RankerShape
-from models.ranking_features import Rates
-from training.ranking_study import Study
+from models.ranking_features import ItemCounters, Rates
+from training.ranking_arrays import Catalogue
 
 CHECKED = (1, 500)  # candidates, beside those that are traced
 BATCH = 8_192
@@ -37,18 +37,32 @@ class Fitted:
 
     Attributes:
         calibration: slope and offset of each task. rates: what was usual. tasks: their names.
+        regions: known. end_ms: of what was learned from.
     """
 
     network: RankerNetwork
     calibration: tuple[list[float], list[float]]
     rates: Rates
     tasks: tuple[str, ...]
+    regions: tuple[str, ...]
+    end_ms: int
 
 
 def pack_ranker(
-    fitted: Fitted, study: Study, model: FeedModel, source: Path, out: Path
+    fitted: Fitted,
+    catalogue: Catalogue,
+    base: ItemCounters,
+    model: FeedModel,
+    source: Path,
+    out: Path,
 ) -> tuple[Manifest, float]:
     """Copy the bundle in `source` to `out` with a ranker in place of any that it had.
+
+    Args:
+        fitted: the ranker.
+        catalogue: of the N items. base: their counters at `fitted.end_ms`.
+        model: of the bundle in `source`.
+        source: folder with the towers. out: folder of the new version.
 
     Returns:
         The manifest, and the largest relative difference between torch and ONNX.
@@ -62,17 +76,16 @@ def pack_ranker(
             if name not in FILES:
                 shutil.copyfile(source / name, folder / name)
         parity = export_ranker(fitted, folder)
-        np.save(folder / RANKER_ITEMS, item_halves(folder / RANKER_ITEM, study.catalogue.block))
-        np.save(folder / RANKER_KEYS, study.catalogue.keys)
-        counters = study.counters
-        base = np.concatenate([counters.impressions[:, None], counters.reactions], 1)
-        np.save(folder / RANKER_COUNTERS, base.astype(np.float32))
+        np.save(folder / RANKER_ITEMS, item_halves(folder / RANKER_ITEM, catalogue.block))
+        np.save(folder / RANKER_KEYS, catalogue.keys)
+        counted = np.concatenate([base.impressions[:, None], base.reactions], 1)
+        np.save(folder / RANKER_COUNTERS, counted.astype(np.float32))
         facts = RankerFacts(
             tasks=fitted.tasks,
-            regions=study.regions,
+            regions=fitted.regions,
             overall=tuple(fitted.rates.overall.tolist()),
             impressions=fitted.rates.impressions,
-            base_ms=study.end_ms,
+            base_ms=fitted.end_ms,
         )
         (folder / RANKER_FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
         draft = model.manifest.model_copy(

@@ -16,6 +16,7 @@ from models.features import ACTION_CODES, batch_histories
 from models.ranking_features import (
     TASK_ACTIONS,
     Counts,
+    Keys,
     Rates,
     affinity_features,
     interest_features,
@@ -44,7 +45,7 @@ class Catalogue:
         retrieval: [N, D].
     """
 
-    keys: Rows
+    keys: Keys
     block: Vectors
     history: Vectors
     retrieval: Vectors
@@ -75,7 +76,7 @@ def catalogue_of(model: FeedModel, past: Log) -> Catalogue:
     retrieval = np.asarray(model.retrieval_vectors)
     traits = np.stack([item_traits(record) for record in records])
     return Catalogue(
-        keys=np.array([item_keys(record) for record in records], np.int64),
+        keys=item_keys(records),
         block=item_block(traits, earlier_rates(past), retrieval),
         history=unit(np.asarray(model.history_table)),
         retrieval=retrieval,

@@ -1,13 +1,14 @@
 """Logged impressions with what followed them, and everything the ranker may know by then."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Mask, Rows, Vectors
 from models.features import ACTION_CODES, History
-from models.ranking_features import TASK_ACTIONS, Counts
+from models.ranking_features import TASK_ACTIONS, Counts, Keys
 from models.tasks import TASKS
 from training.log import Log, select, user_offsets
 
@@ -103,25 +104,25 @@ def _pairs(log: Log) -> Rows:
     return log.user_rows * log.item_count + log.item_rows
 
 
-def counts_before(shown: Impressions, creators: Rows, published_at_ms: NDArray[np.int64]) -> Counts:
+def counts_before(shown: Impressions, creators: Keys, published_at_ms: NDArray[np.int64]) -> Counts:
     """What the impressions before each one tell of its item and creator.
 
     Args:
         shown: all impressions, oldest first.
-        creators: [N] code of each item's creator, -1 unknown.
+        creators: [N] hashed creator of each item, 0 unknown.
         published_at_ms: [N], 0 unknown.
     """
     owner = creators[shown.item_rows]
     reactions, impressions = sums_before(shown.item_rows, shown)
     by_creator, of_creator = sums_before(owner, shown)
-    by_creator[owner < 0] = 0
-    of_creator[owner < 0] = 0
+    by_creator[owner == 0] = 0
+    of_creator[owner == 0] = 0
     published = published_at_ms[shown.item_rows]
     age_h = np.where(published > 0, (shown.time_ms - published) / HOUR_MS, np.nan)
     return Counts(impressions, reactions, age_h.astype(np.float32), of_creator, by_creator)
 
 
-def sums_before(groups: Rows, shown: Impressions) -> tuple[Vectors, Vectors]:
+def sums_before(groups: NDArray[Any], shown: Impressions) -> tuple[Vectors, Vectors]:
     """Reactions [E, tasks] and impressions [E] of the same group at strictly earlier moments."""
     order = np.lexsort((shown.time_ms, groups))
     told = np.concatenate([shown.labels, np.ones((len(shown), 1), np.float32)], 1)[order]

@@ -15,6 +15,7 @@ from training.fit_ranker import RankerData
 from training.log import Log, encode, select
 from training.ranking_arrays import (
     Catalogue,
+    Places,
     catalogue_of,
     places_of,
     rates_of,
@@ -23,6 +24,7 @@ from training.ranking_arrays import (
 )
 from training.ranking_examples import (
     Impressions,
+    Past,
     counts_before,
     impressions_of,
     past_of,
@@ -38,7 +40,7 @@ class Study:
     Attributes:
         shown: new to their users, oldest first. counts: as of each.
         user: [E, U]. pairs: [E, C'] without counters.
-        catalogue: of the N items. regions: of the data.
+        catalogue: of the N items. past: of the users. places: of the users.
         counters: at the end of the window that may be learned from; end_ms: its end.
     """
 
@@ -47,7 +49,8 @@ class Study:
     user: Vectors
     pairs: Vectors
     catalogue: Catalogue
-    regions: tuple[str, ...]
+    past: Past
+    places: Places
     counters: ItemCounters
     end_ms: int
 
@@ -113,10 +116,27 @@ def study_of(
         user=user,
         pairs=pairs,
         catalogue=catalogue,
-        regions=places.names,
+        past=past,
+        places=places,
         counters=counters_at(everything, published, end_ms),
         end_ms=end_ms,
     )
+
+
+def as_requests(model: FeedModel, study: Study, chosen: Mask) -> Study:
+    """The chosen impressions as candidates of one request a user, at the first of them.
+
+    Within a user, features of a history that runs on tell an impression's place among the user's
+    own answers: the share of long views so far is lower before one than after it, so that it ranks
+    them upside down by mere arithmetic. Candidates of one request share one history.
+    """
+    shown = study.shown.take(chosen)
+    first = np.full(int(shown.user_rows.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, shown.user_rows, shown.time_ms)
+    asked = replace(shown, time_ms=first[shown.user_rows])
+    user, pairs = user_and_cross(model, asked, study.past, study.catalogue, study.places)
+    counts = taken(study.counts, chosen)
+    return replace(study, shown=shown, counts=counts, user=user, pairs=pairs)
 
 
 def counters_at(shown: Impressions, published: Rows, end_ms: int) -> ItemCounters:

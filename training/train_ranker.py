@@ -54,9 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first = first_share(examples, 1 - VALID_SHARE)
     calibration = calibrated(examples, first, config, seed)
     network = fit_ranker(examples, config.network, config.fit, seed)
-    fitted = Fitted(network, calibration, rates, tuple(TASKS[t] for t in tasks))
+    names = tuple(TASKS[t] for t in tasks)
+    fitted = Fitted(network, calibration, rates, names, study.places.names, study.end_ms)
     try:
-        manifest, parity = pack_ranker(fitted, study, model, options.bundle, options.out)
+        manifest, parity = pack_ranker(
+            fitted, study.catalogue, study.counters, model, options.bundle, options.out
+        )
     except BundleError as error:
         raise SystemExit(str(error)) from error
     print_report(

@@ -21,6 +21,7 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 PATH_SCOPES: tuple[tuple[str, KeyScope], ...] = (
     ("/v1/feed", "feed"),
     ("/v1/rank", "feed"),
+    ("/v1/related", "feed"),
     ("/v1/events", "events"),
     ("/v1/items", "catalogue"),
     ("/v1/media", "catalogue"),

@@ -19,7 +19,8 @@ from serving.feed.admission import (
     retry_after_s,
     smoothed,
 )
-from serving.feed.contracts import DeadlineError, FeedRequest, FeedRules, Page
+from serving.feed.contracts import DeadlineError, FeedRequest, Page
+from serving.feed.rules import FeedRules
 
 TIMEOUT_HEADER = "x-timeout-ms"
 TIMEOUT_LIMIT_MS = 600_000

@@ -9,19 +9,23 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from serving.api.access import AccessControl
+from serving.api.banks import bank_routes
 from serving.api.body_limit import BodyLimit
 from serving.api.bundles import bundle_routes
 from serving.api.catalogue import MEDIA_PATH, catalogue_routes
+from serving.api.certificates import certificate_routes
 from serving.api.checks import check_routes
+from serving.api.controls import control_routes
 from serving.api.erasures import erasure_routes
 from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.exposure import exposure_routes
 from serving.api.feed import feed_routes
 from serving.api.json_route import JsonRoute
-from serving.api.moderation import moderation_routes
+from serving.api.moderation import PICTURE_PATHS, moderation_routes
 from serving.api.openapi import describe
 from serving.api.probes import probe_routes
+from serving.api.related import related_routes
 from serving.api.request_log import Lines, RequestLog
 from serving.api.services import Services
 from serving.api.takedowns import takedown_routes
@@ -75,8 +79,9 @@ def create_app(
     app.include_router(bundle_routes(services))
     describe(app, routes)
     # The middleware added last stands outermost.
-    media = {MEDIA_PATH: services.media_limit_bytes}
-    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes, of_paths=media)
+    larger = dict.fromkeys(PICTURE_PATHS, services.moderation_limit_bytes)
+    larger[MEDIA_PATH] = services.media_limit_bytes
+    app.add_middleware(BodyLimit, limit_bytes=body_limit_bytes, of_paths=larger)
     if services.gate is not None:
         app.add_middleware(AccessControl, gate=services.gate, clock_ms=services.clock_ms)
     app.add_middleware(
@@ -89,12 +94,16 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return every route that takes or gives plain JSON."""
     return [
         *feed_routes(services),
+        *related_routes(services),
         *event_routes(services),
         *catalogue_routes(services),
         *user_routes(services),
         *erasure_routes(services),
         *moderation_routes(services),
         *check_routes(services),
+        *certificate_routes(services),
+        *bank_routes(services),
         *takedown_routes(services),
+        *control_routes(services),
         *exposure_routes(services),
     ]

@@ -23,8 +23,7 @@ from serving.live.event_stream import (
     logged_event,
 )
 from serving.live.pages import Impression
-from serving.live.state import StateUnreachableError
-from serving.records.status import ANY
+from serving.live.state import StateFullError, StateUnreachableError
 
 
 def event_routes(services: Services) -> list[JsonRoute[Any]]:
@@ -57,6 +56,7 @@ def event_routes(services: Services) -> list[JsonRoute[Any]]:
             errors=(
                 (409, "an id is known with another body, or a user was erased; no event was kept"),
                 (503, "the events cannot be kept now; send the same batch again"),
+                (507, "the disk is full; send the same batch again when there is room"),
             ),
             lines="events",
         )
@@ -80,10 +80,10 @@ def batch_faults(events: Sequence[EventBody], earliest_ms: int, latest_ms: int) 
     return faults
 
 
-def prepared(event: EventBody, subject: str) -> LoggedEvent:
+def prepared(event: EventBody, region: str, subject: str) -> LoggedEvent:
     """An event as the stream keeps it: what was not said is left out."""
     said = {name: value for name, value in event.__dict__.items() if value is not None}
-    return logged_event(said | {"time": epoch_ms(event.time)}, ANY, subject)
+    return logged_event(said | {"time": epoch_ms(event.time)}, region, subject)
 
 
 def witnessed(
@@ -114,10 +114,17 @@ def reaction_of(event_type: str, watch_ms: float | None, duration_ms: float) -> 
 
 async def _appended(services: Services, events: Sequence[EventBody], now_ms: int) -> Appended:
     subjects = [services.subject_of(event.user_id) for event in events]
-    logged = [prepared(one, subject) for one, subject in zip(events, subjects, strict=True)]
+    region_of = services.regions.of
+    logged = [
+        prepared(one, region_of(one.user_id), subject)
+        for one, subject in zip(events, subjects, strict=True)
+    ]
     impressions = witnessed(services, events, subjects)
     try:
         return await services.state.append(logged, impressions, now_ms)
+    except StateFullError as error:
+        message = "the disk is full; send the same events again when there is room"
+        raise ApiError(507, "storage_full", message) from error
     except StateUnreachableError as error:
         message = "the batch is not known to be kept whole; send the same events again"
         raise ApiError(503, "state_unreachable", message) from error

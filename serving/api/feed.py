@@ -2,20 +2,33 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from datetime import time as time_of_day
 from functools import partial
 from typing import Any
 
 from fastapi import Request
 
+from serving.api.errors import Detail, invalid, shown
 from serving.api.json_route import JsonRoute
 from serving.api.request_log import FACTS, ID
-from serving.api.schemas import FeedAnswer, FeedBody, HistoryEvent, RankAnswer, RankBody, Who
+from serving.api.schemas import (
+    FeedAnswer,
+    FeedBody,
+    HistoryEvent,
+    RankAnswer,
+    RankBody,
+    Who,
+)
 from serving.api.services import ServedBundle, Services
-from serving.feed.contracts import Behaviour, FeedRequest, FeedRules, Page, PageItem
+from serving.feed.contracts import Behaviour, FeedRequest, Page, PageItem
+from serving.feed.cursor import CursorError
 from serving.feed.engine import FeedEngine
+from serving.feed.hours import hour_of
+from serving.feed.rules import FeedRules
 from serving.feed.terms import Standing
+from serving.feed.words import words_of
 from serving.live.publish import AUDIENCE, SPARE_ITEMS, Viewing, published, shortened
 from serving.live.state import StateUnreachableError, UserState, is_impression
 from serving.profiles import standing_of
@@ -46,17 +59,18 @@ def feed_routes(services: Services) -> list[JsonRoute[Any]]:
         started = time.perf_counter()
         async with services.admission.place(request, started) as deadline_s:
             asker = await asker_of(services, body, request.scope[ID], body.k)
-            bundle = services.bundle
+            bundle, owner = services.bundle, owner_of(body)
+            paged = paged_before(services, body.cursor, owner)
             wanted = body.k + SPARE_ITEMS
             asked = await asked_for(services, bundle, body, asker, wanted, tuple(body.exclude))
-            rules = services.rules(body.context.surface)
+            asked = replace(asked, paged=paged)
+            rules = services.rules(body.context.surface, asked.standing.region)
             page = services.admission.compute(bundle.engine.feed, asked, rules, deadline_s)
-            committing = time.perf_counter()
-            page = await published(
-                services.state, services.mirror, page, asker.viewing, asked.now_ms
-            )
-            page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
-        return answered(page, request, services, started)
+            page = await committed(services, page, asker.viewing, asked.now_ms)
+        served = (*paged, *(item.item_id for item in page.items))
+        more = len(page.items) == body.k
+        cursor = services.cursors.issue(served, owner, asked.now_ms) if more else None
+        return answered(page, request, services, started) | {"cursor": cursor}
 
     async def rank(body: RankBody, request: Request) -> dict[str, Any]:
         started = time.perf_counter()
@@ -64,7 +78,7 @@ def feed_routes(services: Services) -> list[JsonRoute[Any]]:
             asker = await asker_of(services, body, request.scope[ID], body.k)
             bundle = services.bundle
             asked = await asked_for(services, bundle, body, asker, body.k, ())
-            rules = services.rules(body.context.surface)
+            rules = services.rules(body.context.surface, asked.standing.region)
             ranking = partial(ranked_by, bundle.engine, body.candidates)
             page = services.admission.compute(ranking, asked, rules, deadline_s)
             page = shortened(page, asker.viewing)
@@ -87,12 +101,40 @@ def ranked_by(
     return engine.rank(asked, candidates, rules)
 
 
+async def committed(services: Services, page: Page, viewing: Viewing, now_ms: int) -> Page:
+    """What of a page may be answered; see `published`."""
+    committing = time.perf_counter()
+    page = await published(services.state, services.mirror, page, viewing, now_ms)
+    page.stage_ms["commit"] = (time.perf_counter() - committing) * 1000
+    return page
+
+
+def owner_of(body: Who) -> str:
+    """Whom a cursor belongs to."""
+    return f"{body.user_id or ''}\n{body.context.surface or ''}"
+
+
+def paged_before(services: Services, cursor: str | None, owner: str) -> tuple[str, ...]:
+    """Ids of the pages before the one that a cursor leads to.
+
+    Raises:
+        ApiError: the cursor cannot be followed.
+    """
+    if cursor is None:
+        return ()
+    try:
+        return services.cursors.read(cursor, owner, services.clock_ms())
+    except CursorError as error:
+        told = Detail(field="cursor", value=shown(cursor), message=str(error))
+        raise invalid([told]) from error
+
+
 async def asker_of(services: Services, body: Who, request_id: str, k: int) -> Asker:
     """Who asks by the records, and for whom and where the page is made.
 
     The recorded region decides what is visible, as it decides what is filtered.
     """
-    standing, impersonal = await _standing_of(services, body)
+    standing, impersonal = await _standing_of(services, body, services.clock_ms())
     viewing = Viewing(
         request_id=request_id,
         user_id=body.user_id or "",
@@ -102,6 +144,7 @@ async def asker_of(services: Services, body: Who, request_id: str, k: int) -> As
         trusted=services.mirror.trusted(time.monotonic()),
         subject=services.subject_of(body.user_id) if body.user_id else "",
     )
+    services.regions.note(viewing.user_id, viewing.region)
     return Asker(viewing, standing, impersonal)
 
 
@@ -117,7 +160,9 @@ async def asked_for(
     now_ms = services.clock_ms()
     engine, region = bundle.engine, asker.viewing.region
     # Before the state is read: a mirror that learns more meanwhile does no harm.
-    hidden = services.hidden.mask(engine.model.vocabulary, engine.shelf, region, AUDIENCE)
+    names, shelf = engine.model.vocabulary, engine.shelf
+    hidden = services.hidden.mask(names, shelf, region, AUDIENCE)
+    limited = services.limited.mask(names, shelf, region, AUDIENCE)
     state, degraded = await _known_of(services, body.user_id, now_ms)
     told = [_behaviour(event, now_ms) for event in body.history or ()]
     recent = (*(one for one in told if not is_impression(one)), *state.recent)
@@ -128,10 +173,18 @@ async def asked_for(
         seen=(*(one.item_id for one in told if is_impression(one)), *state.seen),
         excluded=excluded,
         hidden=hidden,
+        limited=limited,
+        told_hour=told_hour(body.context.local_time),
         standing=asker.standing,
         degraded=(*asker.impersonal, *degraded),
         explain=body.explain,
+        explore="state_unreachable" not in degraded,
     )
+
+
+def told_hour(local_time: datetime | time_of_day | None) -> float | None:
+    """The hour that a caller's clock shows."""
+    return None if local_time is None else hour_of(local_time)
 
 
 def answered(page: Page, request: Request, services: Services, started: float) -> dict[str, Any]:
@@ -165,7 +218,9 @@ async def _known_of(
         return UserState(), ("state_unreachable",)
 
 
-async def _standing_of(services: Services, body: Who) -> tuple[Standing, tuple[str, ...]]:
+async def _standing_of(
+    services: Services, body: Who, now_ms: int
+) -> tuple[Standing, tuple[str, ...]]:
     """Who asks by the records, and why the answer must not be personal, if so."""
     region = (body.context.region or "").upper() or None
     if body.user_id is None:
@@ -175,7 +230,7 @@ async def _standing_of(services: Services, body: Who) -> tuple[Standing, tuple[s
     except RecordsError:  # they may have opted out
         return Standing(region), ("profile_unreachable",)
     opted_out = user is not None and not user.personalised
-    return standing_of(user, region), ("not_personalised",) if opted_out else ()
+    return standing_of(user, region, now_ms), ("not_personalised",) if opted_out else ()
 
 
 def _behaviour(event: HistoryEvent, now_ms: int) -> Behaviour:
@@ -196,5 +251,8 @@ def _item(item: PageItem) -> dict[str, Any]:
         "creator_id": item.creator_id,
     }
     if item.reasons:
-        fields["reasons"] = [{"code": why.code, "value": why.value} for why in item.reasons]
+        fields["reasons"] = [
+            {"code": why.code, "value": why.value, "words": words_of(why)._asdict()}
+            for why in item.reasons
+        ]
     return fields

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
+from pydantic import BaseModel
 
 from serving.api.access import PERSPECTIVE_PATH
 from serving.api.errors import ApiError, Detail, invalid
@@ -15,16 +16,17 @@ from serving.api.moderation_schemas import (
     ModerationsBody,
     PerspectiveAnswer,
     PerspectiveBody,
-    PicturePart,
-    TextPart,
 )
 from serving.api.perspective import LANGUAGES, analysed, language_of, unknown_attributes
+from serving.api.pictures import content_of
 from serving.api.request_log import FACTS, ID
 from serving.api.services import Services
 from serving.moderation.desk import ModerationDesk
+from serving.moderation.findings import Content
 from serving.moderation.rendering import decision
-from serving.moderation.verdict import Moderator, Verdict
+from serving.moderation.verdict import LabelVerdict, Moderator, Verdict
 
+PICTURE_PATHS = ("/v1/moderate", "/v1/moderations")  # whose bodies may be large
 CHARACTERS_LIMIT = 40_000  # of all texts of one request
 ERRORS = ((503, "no moderation bundle is published"),)
 
@@ -33,61 +35,50 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return ``/v1/moderate``, ``/v1/moderations`` and ``/v1alpha1/comments:analyze``."""
 
     async def judged(
-        items: Sequence[Sequence[str]], region: str | None, request: Request
+        desk: ModerationDesk, items: Sequence[Content], region: str | None, request: Request
     ) -> list[Verdict]:
         refuse_too_much(items)
-        verdicts = await desk_of(services).judge(items, region)
+        verdicts = await desk.judge(items, region)
         request.scope[FACTS].update(suggestions=[verdict.suggestion for verdict in verdicts])
         return verdicts
 
     async def moderate(body: ModerateBody, request: Request) -> dict[str, Any]:
-        [verdict] = await judged([texts_of(body.parts, "parts")], body.region, request)
-        moderator = desk_of(services).moderator
-        return {"request_id": request.scope[ID]} | decision(verdict, moderator)
+        desk = desk_of(services)
+        content = await content_of(services, desk, body.parts, "parts")
+        [verdict] = await judged(desk, [content], body.region, request)
+        return {"request_id": request.scope[ID]} | decision(verdict, desk.moderator)
 
     async def moderations(body: ModerationsBody, request: Request) -> dict[str, Any]:
-        verdicts = await judged(items_of(body), None, request)
-        moderator = desk_of(services).moderator
+        desk = desk_of(services)
+        items = await items_of(services, desk, body)
+        verdicts = await judged(desk, items, None, request)
         return {
             "id": f"modr-{request.scope[ID]}",
-            "model": moderator.model.version,
-            "results": [result(verdict, moderator) for verdict in verdicts],
+            "model": desk.version,
+            "results": [result(verdict, desk.moderator) for verdict in verdicts],
         }
 
     async def analyze(body: PerspectiveBody, request: Request) -> dict[str, Any]:
         refuse_unknown(body)
-        [verdict] = await judged([[body.comment.text]], None, request)
+        content = Content((body.comment.text,))
+        [verdict] = await judged(desk_of(services), [content], None, request)
         return analysed(body, verdict)
 
+    ours = ("/v1/moderate", "Judge one piece of content, with evidence")
+    openai = ("/v1/moderations", "OpenAI's moderation, with our verdict beside it")
+    perspective = (PERSPECTIVE_PATH, "Perspective's analysis of a comment")
     return [
-        JsonRoute(
-            "/v1/moderate",
-            "moderation",
-            "Judge one piece of content, with evidence",
-            ModerateBody,
-            ModerateAnswer,
-            moderate,
-            errors=ERRORS,
-        ),
-        JsonRoute(
-            "/v1/moderations",
-            "moderation",
-            "OpenAI's moderation, with our verdict beside it",
-            ModerationsBody,
-            ModerationsAnswer,
-            moderations,
-            errors=ERRORS,
-        ),
-        JsonRoute(
-            PERSPECTIVE_PATH,
-            "moderation",
-            "Perspective's analysis of a comment",
-            PerspectiveBody,
-            PerspectiveAnswer,
-            analyze,
-            errors=ERRORS,
-        ),
+        _route(ours, ModerateBody, ModerateAnswer, moderate),
+        _route(openai, ModerationsBody, ModerationsAnswer, moderations),
+        _route(perspective, PerspectiveBody, PerspectiveAnswer, analyze),
     ]
+
+
+def _route(
+    named: tuple[str, str], body: type[Any], answer: type[BaseModel], handle: Any
+) -> JsonRoute[Any]:
+    path, summary = named
+    return JsonRoute(path, "moderation", summary, body, answer, handle, errors=ERRORS)
 
 
 def desk_of(services: Services) -> ModerationDesk:
@@ -107,39 +98,30 @@ def desk_of(services: Services) -> ModerationDesk:
     return services.moderation
 
 
-def texts_of(parts: Sequence[TextPart | PicturePart], field: str) -> list[str]:
-    """The texts of all parts.
+async def items_of(
+    services: Services, desk: ModerationDesk, body: ModerationsBody
+) -> list[Content]:
+    """Of a text or of several, one item each; of parts, one item.
 
     Raises:
-        ApiError: 422 where one is a picture.
+        ApiError: 422; see `content_of`.
     """
-    pictures = [n for n, part in enumerate(parts) if isinstance(part, PicturePart)]
-    if pictures:
-        message = "pictures are not judged yet; send text parts only"
-        details = [
-            Detail(field=f"{field}.{n}", value=parts[n].type, message=message) for n in pictures
-        ]
-        raise ApiError(422, "pictures_not_supported", message, details)
-    return [part.text for part in parts if isinstance(part, TextPart)]
-
-
-def items_of(body: ModerationsBody) -> list[list[str]]:
-    """Of a text or of several, one item each; of parts, one item."""
     if isinstance(body.input, str):
-        return [[body.input]]
+        return [Content((body.input,))]
     texts = [one for one in body.input if isinstance(one, str)]
     if texts:
-        return [[text] for text in texts]
-    return [texts_of([one for one in body.input if not isinstance(one, str)], "input")]
+        return [Content((text,)) for text in texts]
+    parts = [one for one in body.input if not isinstance(one, str)]
+    return [await content_of(services, desk, parts, "input")]
 
 
-def refuse_too_much(items: Sequence[Sequence[str]]) -> None:
+def refuse_too_much(items: Sequence[Content]) -> None:
     """Bound the time that one request may take.
 
     Raises:
         ApiError: 422 above CHARACTERS_LIMIT.
     """
-    characters = sum(len(text) for parts in items for text in parts)
+    characters = sum(len(text) for item in items for text in item.texts)
     if characters > CHARACTERS_LIMIT:
         message = f"{characters} characters in all texts; send fewer at once"
         raise invalid(
@@ -166,6 +148,15 @@ def refuse_unknown(body: PerspectiveBody) -> None:
         raise invalid(details)
 
 
+def input_types(label: LabelVerdict, verdict: Verdict) -> list[str]:
+    """The kinds of input in which a label was looked for."""
+    kinds = {"text": "text", "ocr": "image", "image": "image"}
+    if label.thresholds is None:  # rules alone find it
+        read = {"text": "rules", "image": "ocr"}
+        return [kind for kind, stage in read.items() if stage in verdict.timings_ms]
+    return sorted({kinds[modality] for modality in label.by_modality}, reverse=True)
+
+
 def result(verdict: Verdict, moderator: Moderator) -> dict[str, Any]:
     """The verdict in OpenAI's shape: every label is a category, 0 where nothing finds it."""
     found = {one.label: one for one in verdict.labels}
@@ -175,6 +166,8 @@ def result(verdict: Verdict, moderator: Moderator) -> dict[str, Any]:
         "flagged": any(categories.values()),
         "categories": categories,
         "category_scores": {name: found[name].score if name in found else 0.0 for name in names},
-        "category_applied_input_types": {name: ["text"] if name in found else [] for name in names},
+        "category_applied_input_types": {
+            name: input_types(found[name], verdict) if name in found else [] for name in names
+        },
         "decision": decision(verdict, moderator),
     }

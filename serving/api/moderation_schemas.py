@@ -1,8 +1,16 @@
 """What is asked of moderation and answered; unknown fields are refused."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from configs.labels import Action
@@ -10,7 +18,11 @@ from serving.api.schemas import Asked, Identifier
 
 TEXT_LIMIT = 20_000  # characters of one text
 PARTS_LIMIT = 64
+_DOT = (  # a white picture of one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
+)
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT)]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
@@ -21,14 +33,36 @@ class TextPart(Asked):
     text: Text
 
 
-class PicturePart(BaseModel):
-    """A picture: known by its type and refused, as pictures are not judged yet."""
+class PicturePart(Asked):
+    """A picture: its bytes, the sha256 of an uploaded file, or an address that we may ask."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
-    type: Literal["image", "image_url"]
+    type: Literal["image"]
+    base64: Annotated[str, StringConstraints(min_length=1)] | None = None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    url: Url | None = None
+
+    @model_validator(mode="after")
+    def _comes_one_way(self) -> Self:
+        if sum(way is not None for way in (self.base64, self.sha256, self.url)) != 1:
+            raise ValueError("give one of base64, sha256 and url")
+        return self
 
 
-Part = Annotated[TextPart | PicturePart, Field(discriminator="type")]
+class ImageUrl(Asked):
+    """An address, or the picture itself as ``data:image/png;base64,…``."""
+
+    url: Annotated[str, StringConstraints(min_length=1)]
+    detail: Identifier | None = Field(None, description="taken and not used")
+
+
+class ImageUrlPart(Asked):
+    """A picture as OpenAI's clients send it."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+Part = Annotated[TextPart | PicturePart | ImageUrlPart, Field(discriminator="type")]
 Parts = Annotated[list[Part], Field(min_length=1, max_length=PARTS_LIMIT)]
 
 
@@ -39,6 +73,7 @@ class ModerateBody(Asked):
         json_schema_extra={
             "examples": [
                 {"parts": [{"type": "text", "text": "口碑好，全国销量第一"}], "region": "CN"},
+                {"parts": [{"type": "image", "base64": _DOT}]},
             ]
         }
     )
@@ -60,7 +95,15 @@ class ModerationsBody(Asked):
             "examples": [
                 {"input": "你好", "model": "omni-moderation-latest"},
                 {"input": ["hello", "口碑好，全国销量第一"]},
-                {"input": [{"type": "text", "text": "hello"}]},
+                {
+                    "input": [
+                        {"type": "text", "text": "hello"},
+                        {
+                            "type": "image_url",
+                            "image_url": {"url": f"data:image/png;base64,{_DOT}"},
+                        },
+                    ]
+                },
             ]
         }
     )
@@ -125,6 +168,7 @@ class LabelAnswer(BaseModel):
     label: str
     score: float
     by_rule: bool
+    by_modality: dict[str, float]
     pass_below: float | None
     block_from: float | None
     enforced: bool
@@ -135,7 +179,9 @@ class LabelAnswer(BaseModel):
 class EvidenceAnswer(BaseModel):
     """A finding of a rule: `span` in characters of the original text of `source`.
 
-    It counts unless `exemption` names the lawful use that applies, or `shadow` is true.
+    `source` is a text, the text in a picture (`ocr:0`) or a picture; `box` is where it stands
+    there: left, top, width and height in pixels of the picture as sent. It counts unless
+    `exemption` names the lawful use that applies, or `shadow` is true.
     """
 
     rule: str
@@ -146,11 +192,28 @@ class EvidenceAnswer(BaseModel):
     action: Action
     source: str
     span: tuple[int, int]
+    box: tuple[int, int, int, int] | None
     raw: str
     canonical: str
     channel: str
     exemption: str | None
     shadow: bool
+
+
+class DuplicateAnswer(BaseModel):
+    """A part that is a copy of a bank's entry.
+
+    `distance` is of 256 bits (`pdq`) or the share of shingles that differ (`minhash`).
+    """
+
+    source: str
+    bank: str
+    entry: str
+    label: str
+    action: Action
+    way: str
+    distance: float | None
+    inliers: int | None
 
 
 class VersionsAnswer(BaseModel):
@@ -173,9 +236,13 @@ class VerdictAnswer(BaseModel):
     uncertified: bool
     labels: list[LabelAnswer]
     evidence: list[EvidenceAnswer]
+    duplicates: list[DuplicateAnswer]
     unsupported: list[str]
     versions: VersionsAnswer
     timings_ms: dict[str, float]
+    stopped_after: str | None = Field(
+        description="the stage after which a certified block ended the search; null: all was read"
+    )
 
 
 class ModerateAnswer(VerdictAnswer):
@@ -190,7 +257,7 @@ class ModerationResult(BaseModel):
     flagged: bool
     categories: dict[str, bool]
     category_scores: dict[str, float]
-    category_applied_input_types: dict[str, list[Literal["text"]]]
+    category_applied_input_types: dict[str, list[Literal["text", "image"]]]
     decision: VerdictAnswer
 
 

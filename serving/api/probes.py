@@ -7,8 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from serving.api.errors import ApiError, ErrorAnswer
-from serving.api.services import DEFAULT_SURFACE, ServedBundle, Services
-from serving.feed.contracts import FeedRules
+from serving.api.services import ServedBundle, Services
 
 
 class Alive(BaseModel):
@@ -36,7 +35,7 @@ def probe_routes(services: Services) -> APIRouter:
     @router.get("/readyz", responses={503: {"model": ErrorAnswer}})
     async def readyz() -> Ready:
         bundle = services.bundle
-        if not await asyncio.to_thread(answers_well, bundle, services.rules(DEFAULT_SURFACE)):
+        if not await asyncio.to_thread(answers_well, bundle):
             version = bundle.engine.model.version
             message = f"bundle {version} no longer gives the answer it gave when it was loaded"
             raise ApiError(503, "not_ready", message)
@@ -50,7 +49,7 @@ def probe_routes(services: Services) -> APIRouter:
     return router
 
 
-def answers_well(bundle: ServedBundle, rules: FeedRules) -> bool:
+def answers_well(bundle: ServedBundle) -> bool:
     """Ask the golden question through the whole feed and compare with the known answer."""
-    page = bundle.reference.feed(bundle.question, rules)
+    page = bundle.reference.feed(bundle.question, bundle.rules)
     return tuple(item.item_id for item in page.items) == bundle.answer

@@ -18,6 +18,7 @@ from serving.live.state import RECENT_EVENTS
 PAGE_LIMIT = 100
 CANDIDATES_LIMIT = 1_000
 EXCLUDE_LIMIT = 1_000
+CURSOR_LIMIT = 200_000  # a cursor of 1,000 of the longest ids
 BATCH_LIMIT = 1_000
 
 Identifier = Annotated[
@@ -91,7 +92,7 @@ class Who(Asked):
 
 
 class FeedBody(Who):
-    """A page of the feed."""
+    """A page of the feed; with a cursor, the page after the one that gave it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -103,6 +104,21 @@ class FeedBody(Who):
     )
     k: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 20
     exclude: Annotated[list[Identifier], Field(max_length=EXCLUDE_LIMIT)] = []
+    cursor: Annotated[str, Field(max_length=CURSOR_LIMIT)] | None = None
+
+
+class RelatedBody(Who):
+    """What to show beside one item; of a user, what they have seen is left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"item_id": "item-7", "k": 10, "user_id": "user-1"}]}
+    )
+    item_id: Identifier
+    k: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 20
+    exclude: Annotated[list[Identifier], Field(max_length=EXCLUDE_LIMIT)] = []
+    history: Annotated[list[HistoryEvent], Field(max_length=RECENT_EVENTS)] | None = Field(
+        [], description="only what was seen matters"
+    )
 
 
 class RankBody(Who):
@@ -159,11 +175,19 @@ class EventsBody(Asked):
     events: Annotated[list[EventBody], Field(min_length=1, max_length=BATCH_LIMIT)]
 
 
+class WordsAnswer(BaseModel):
+    """What a reason says."""
+
+    en: str
+    zh: str
+
+
 class ReasonAnswer(BaseModel):
-    """Why an item stands where it stands: ``near_history``, ``popular`` or ``creator_spread``."""
+    """Why an item stands where it stands: a stable code with one value, and its words."""
 
     code: str
-    value: str | int
+    value: str | int | float
+    words: WordsAnswer
 
 
 class ItemAnswer(BaseModel):
@@ -193,8 +217,18 @@ class RemovedAnswer(BaseModel):
     reason: str
 
 
-class FeedAnswer(BaseModel):
+class PageAnswer(BaseModel):
     """A page, best first; `degraded` says why it is less than it could be."""
+
+    request_id: str
+    items: list[ItemAnswer]
+    bundle: str
+    took_ms: float
+    degraded: list[str]
+
+
+class FeedAnswer(PageAnswer):
+    """A page; `cursor` leads to the next one, null where nothing is left."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -213,18 +247,15 @@ class FeedAnswer(BaseModel):
                     "bundle": "20261122-0a1b2c3d4e5f",
                     "took_ms": 1.9,
                     "degraded": [],
+                    "cursor": "Zm9yIHRoZSBuZXh0IHBhZ2U=",
                 }
             ]
         }
     )
-    request_id: str
-    items: list[ItemAnswer]
-    bundle: str
-    took_ms: float
-    degraded: list[str]
+    cursor: str | None
 
 
-class RankAnswer(FeedAnswer):
+class RankAnswer(PageAnswer):
     """The candidates, best first, and those that were not ranked."""
 
     removed: list[RemovedAnswer]

@@ -1,5 +1,6 @@
 """Routes about people: what is recorded of them, and their export."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -11,6 +12,8 @@ from serving.api.recorded import BARRED, FULL, NONE_SUCH, UNREACHABLE, actor_of,
 from serving.api.request_log import ID
 from serving.api.schemas import Asked
 from serving.api.services import Services
+from serving.archive.commits import ArchiveError, SegmentKind
+from serving.archive.reading import read_rows
 from serving.live.state import StateUnreachableError
 from serving.records.items import Region
 from serving.records.profiles import Blocks, User
@@ -51,12 +54,17 @@ class UserAnswer(BaseModel):
 
 
 class ExportAnswer(BaseModel):
-    """Everything that is kept of a user; `user` is null where only behaviour is known."""
+    """Everything that is kept of a user; `user` is null where only behaviour is known.
+
+    `events` and `served` are archived: what came a few seconds ago may stand in `recent` only.
+    """
 
     request_id: str
     user: User | None
     recent: list[dict[str, Any]]
     seen: list[str]
+    events: list[dict[str, Any]]
+    served: list[dict[str, Any]]
 
 
 def user_routes(services: Services) -> list[JsonRoute[Any]]:
@@ -109,11 +117,32 @@ async def _everything_of(services: Services, user_id: str) -> dict[str, Any]:
         state = await services.state.read(user_id, services.clock_ms())
     except StateUnreachableError as error:
         raise ApiError(503, "state_unreachable", "the user's behaviour cannot be read") from error
+    found = {
+        "user": await _recorded_facts(services, user_id),
+        "recent": [behaviour._asdict() for behaviour in state.recent],
+        "seen": sorted(state.seen),
+        "events": await _archived(services, "events", user_id),
+        "served": await _archived(services, "served", user_id),
+    }
+    if not any(found.values()):
+        raise ApiError(404, "not_found", "no such user")
+    return found
+
+
+async def _recorded_facts(services: Services, user_id: str) -> dict[str, Any] | None:
     try:
-        user = (await recorded(services.stores.users.get, user_id)).model_dump(mode="json")
+        return (await recorded(services.stores.users.get, user_id)).model_dump(mode="json")
     except ApiError as error:
-        if error.status != 404 or not (state.recent or state.seen):
+        if error.status != 404:
             raise
-        user = None
-    recent = [behaviour._asdict() for behaviour in state.recent]
-    return {"user": user, "recent": recent, "seen": sorted(state.seen)}
+        return None
+
+
+async def _archived(services: Services, kind: SegmentKind, user_id: str) -> list[dict[str, Any]]:
+    try:
+        rows = await asyncio.to_thread(read_rows, services.archive, kind, user_id)
+    except (ArchiveError, OSError) as error:
+        message = f"the archive cannot be read: {error}"
+        raise ApiError(503, "archive_unreadable", message) from error
+    found: list[dict[str, Any]] = rows.sort_by("arrived_ms").to_pylist()
+    return found

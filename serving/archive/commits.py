@@ -4,6 +4,7 @@ A batch of the stream is archived when its commit file exists. A day's commit re
 and the older generation that it names. Everything else in the folder is left over from a crash.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,12 +14,21 @@ from serving.archive.store import PARTS, ArchiveStore, checksum
 
 FORMAT = 1
 BATCHES, DAYS, SEGMENTS = "commits/batches", "commits/days", "segments"
+QUARANTINE = "quarantine"
 START = "0-0"
 SegmentKind = Literal["events", "served", "rejected"]
 
 
 class ArchiveError(Exception):
-    """A file of the archive that cannot be used; the message names it."""
+    """A file of the archive that cannot be used; the message names it.
+
+    Attributes:
+        damaged: name of the file that is there and cannot be read; empty for none.
+    """
+
+    def __init__(self, message: str, damaged: str = "") -> None:
+        super().__init__(message)
+        self.damaged = damaged
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,12 @@ def cursor(days: Iterable[DayView], epoch: str) -> str:
 
 
 def sweep(store: ArchiveStore, days: Iterable[DayView]) -> list[str]:
-    """Delete what no live commit names; only the one running archiver may do this."""
+    """Delete what no live commit names; only the one running archiver may do this.
+
+    Nothing is deleted while a damaged file waits to be restored: it may name the rest.
+    """
+    if store.names(QUARANTINE):
+        return []
     live = {segment.name for day in days for segment in day.segments}
     for day in days:
         live |= {batch.name for batch in day.batches}
@@ -148,6 +163,29 @@ def sweep(store: ArchiveStore, days: Iterable[DayView]) -> list[str]:
     for name in sorted(dead, key=lambda name: (not name.startswith(BATCHES), name)):
         store.delete(name)
     return dead
+
+
+def quarantine(store: ArchiveStore, name: str) -> str:
+    """Move a damaged file aside, and return its name there."""
+    aside = f"{QUARANTINE}/{name}"
+    with contextlib.suppress(FileExistsError):  # a crash came between the two steps
+        store.put_new(aside, store.read(name))
+    store.delete(name)
+    return aside
+
+
+def check_whole(store: ArchiveStore) -> None:
+    """Refuse to go by an archive of which a part is set aside.
+
+    Raises:
+        ArchiveError: names what lies in quarantine and the way out.
+    """
+    if aside := store.names(QUARANTINE):
+        lost = aside[0].removeprefix(f"{QUARANTINE}/")
+        raise ArchiveError(
+            f"{aside[0]}: damaged and set aside ({len(aside)} in all); restore {lost} from a "
+            "backup, then delete the damaged copy; deleting it alone gives up what it held"
+        )
 
 
 def read_segment(store: ArchiveStore, segment: Segment) -> bytes:
@@ -161,7 +199,8 @@ def read_segment(store: ArchiveStore, segment: Segment) -> bytes:
     except FileNotFoundError as error:
         raise ArchiveError(f"{segment.name}: missing; restore it from a backup") from error
     if checksum(data) != segment.sha256:
-        raise ArchiveError(f"{segment.name}: damaged (checksum differs); restore it from a backup")
+        message = f"{segment.name}: damaged (checksum differs); restore it from a backup"
+        raise ArchiveError(message, segment.name)
     return data
 
 
@@ -195,8 +234,10 @@ def _read(store: ArchiveStore, name: str) -> dict[str, Any]:
         body = signed["commit"]
         whole = checksum(body.encode()) == signed["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArchiveError(f"{name}: damaged commit file; restore it from a backup") from error
+        message = f"{name}: damaged commit file; restore it from a backup"
+        raise ArchiveError(message, name) from error
     values = json.loads(body) if whole else {}
     if values.pop("format", None) != FORMAT:
-        raise ArchiveError(f"{name}: damaged, or not of format {FORMAT}; restore it from a backup")
+        message = f"{name}: damaged, or not of format {FORMAT}; restore it from a backup"
+        raise ArchiveError(message, name)
     return dict(values)

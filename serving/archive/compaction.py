@@ -16,6 +16,7 @@ from serving.archive.commits import (
     DayCommit,
     DayView,
     Segment,
+    check_whole,
     entry_order,
     read_segment,
     sweep,
@@ -28,7 +29,12 @@ from serving.archive.store import ArchiveStore
 
 
 def compact(store: ArchiveStore, before_day: str) -> list[str]:
-    """Sort every day before one into buckets, if batches came since; return the days changed."""
+    """Sort every day before one into buckets, if batches came since; return the days changed.
+
+    Raises:
+        ArchiveError: a file is missing or damaged, or lies in quarantine.
+    """
+    check_whole(store)
     changed = [day for day in view(store) if day.day < before_day and day.batches]
     for day in changed:
         _replace(store, day, list(_regenerated(store, day, None)))
@@ -41,7 +47,11 @@ def erase(store: ArchiveStore, user_id: str) -> None:
     """Remove every row of a user, from the files too.
 
     The caller drains the stream first. A rejected entry that names the user goes whole.
+
+    Raises:
+        ArchiveError: a file is missing or damaged, or lies in quarantine.
     """
+    check_whole(store)
     for day in view(store):
         if any(held_rows(store, segment, user_id) for segment in day.segments):
             _replace(store, day, list(_regenerated(store, day, user_id)))

@@ -22,12 +22,13 @@ from typing import Any
 
 from redis import Redis
 
+from configs.load import ConfigError
 from configs.schema import RecordsSection
 from serving.archive.archiver import RedisStream
-from serving.archive.commits import ArchiveError
 from serving.archive.store import open_store
 from serving.archive.worker import ArchiverLease, Duties, run
 from serving.erasure import StoreEraser
+from serving.records.errors import RecordsError
 from serving.stores import open_stores
 
 log = logging.getLogger("tidegate.archive")
@@ -66,7 +67,7 @@ def main() -> int:
     threading.Thread(target=_until_input_ends, args=(stop,), daemon=True).start()
     try:
         archive_until(stop, settings)
-    except ArchiveError as error:
+    except (ConfigError, RecordsError) as error:
         log.error("cannot archive: %s", error)
         return 1
     return 0
@@ -76,7 +77,6 @@ def archive_until(stop: threading.Event, settings: ArchiverSettings) -> None:
     """Archive until told to stop.
 
     Raises:
-        ArchiveError: the archive is damaged; names the file.
         ConfigError: the records' url or secrets cannot be used.
         CorruptStore: the records' file cannot be read; it was set aside.
     """

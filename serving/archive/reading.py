@@ -3,7 +3,14 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from serving.archive.commits import ArchiveError, Segment, SegmentKind, read_segment, view
+from serving.archive.commits import (
+    ArchiveError,
+    Segment,
+    SegmentKind,
+    check_whole,
+    read_segment,
+    view,
+)
 from serving.archive.rows import SCHEMAS, bucket_of, from_parquet, of_user
 from serving.archive.store import ArchiveStore
 
@@ -12,8 +19,9 @@ def read_rows(store: ArchiveStore, kind: SegmentKind, user_id: str | None = None
     """All archived rows of a kind, or a user's, in no order.
 
     Raises:
-        ArchiveError: a file is missing or damaged.
+        ArchiveError: a file is missing or damaged, or lies in quarantine.
     """
+    check_whole(store)
     try:
         return _read(store, kind, user_id)
     except ArchiveError:  # a compaction may have replaced files since the commits were read
@@ -26,6 +34,7 @@ def count_rows(store: ArchiveStore, user_id: str) -> int:
     Raises:
         ArchiveError: a file is missing or damaged.
     """
+    check_whole(store)
     segments = [segment for day in view(store) for segment in day.segments]
     return sum(held_rows(store, segment, user_id) for segment in segments)
 

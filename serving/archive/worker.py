@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from redis.exceptions import RedisError
 
 from serving.archive.archiver import Archiver, Stream
+from serving.archive.commits import ArchiveError, quarantine
 from serving.archive.compaction import compact
 from serving.archive.store import ArchiveStore
 from serving.records.errors import RecordsError
@@ -137,10 +138,9 @@ def run(
 
     An unreachable state server, a full disk or another archiver's commit are waited out: what is
     not committed stays in its stream. All streams of a store share this one thread, because what
-    one archiver has written but not committed looks like litter to the next one that starts.
-
-    Raises:
-        ArchiveError: the archive is damaged; the message names the file.
+    one archiver has written but not committed looks like litter to the next one that starts. A
+    damaged file is moved into quarantine and named; events are archived further, but nothing is
+    deleted, compacted or erased before it is restored or given up.
     """
     rounds = Rounds(lease, duties)
     while not stop.is_set():
@@ -148,6 +148,9 @@ def run(
             if lease.held():
                 rounds.once()
         except LeaseLostError:
+            rounds = Rounds(lease, duties)
+        except ArchiveError as error:
+            log.error("archive: %s%s", error, _set_aside(duties.store, error))
             rounds = Rounds(lease, duties)
         except (RedisError, RecordsError, OSError) as error:
             log.error("archiving waits: %s: %s", type(error).__name__, error)
@@ -180,6 +183,10 @@ class Rounds:
         self._archivers = self._archivers or [Archiver(one, self._store) for one in streams]
         for archiver in self._archivers:
             archiver.drain()
+
+
+def _set_aside(store: ArchiveStore, error: ArchiveError) -> str:
+    return f"; set aside as {quarantine(store, error.damaged)}" if error.damaged else ""
 
 
 def _pause(eraser: Eraser | None, stop: threading.Event, interval_s: float) -> None:

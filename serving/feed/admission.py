@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from serving.feed.contracts import FeedRequest, FeedRules
+from serving.feed.contracts import FeedRequest
+from serving.feed.rules import FeedRules
 
 FEWER = 5  # times fewer candidates on the first step of the ladder
 SMOOTHING = 0.05  # share of the newest answer in the mean; about the last 20 count

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.features import HistoryBatch
 from models.ranking_features import RankingContext
-from serving.feed.rules import ExplorationRules, ValueWeights
 from serving.feed.terms import ANYONE, Standing
 
 
@@ -110,13 +109,15 @@ class FeedRequest:
         k: results wanted, >= 1.
         now_ms: the moment of scoring, ms since 1970.
         recent: what the user did, in any order.
-        seen: ids of items that were shown to the user.
+        seen: ids of items that were shown to the user, the newest last.
         excluded: ids that the caller does not want.
+        paged: ids of the pages before this one, in their order.
         standing: what is recorded of the user.
         hidden: [N] true where an item may not be shown; None for nothing hidden.
         degraded: why the host knows less than it should; codes.
         explain: give the reasons of each item.
-        local_hour: in [0, 24) where the user is.
+        limited: [N] true where an item may be shown but not spread; None for nothing limited.
+        told_hour: in [0, 24), what the caller says of the time where the user is.
         explore: whether exposure can be reserved, so that new items may have their places.
         deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
     """
@@ -126,34 +127,15 @@ class FeedRequest:
     recent: tuple[Behaviour, ...] = ()
     seen: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    paged: tuple[str, ...] = ()
     standing: Standing = ANYONE
     hidden: Mask | None = None
     degraded: tuple[str, ...] = ()
     explain: bool = False
-    local_hour: float = 12.0
+    limited: Mask | None = None
+    told_hour: float | None = None
     explore: bool = True
     deadline_s: float = math.inf
-
-
-@dataclass(frozen=True)
-class FeedRules:
-    """Limits of one surface.
-
-    Attributes:
-        interest_candidates: taken from the index before filters.
-        popular_candidates: taken from the most popular items before filters.
-        creator_window: any so many neighbouring positions hold
-        creator_limit: at most so many items of one creator, while others are left.
-        value: the value formula; only with a bundle that has a ranker.
-        exploration: places of new items.
-    """
-
-    interest_candidates: int
-    popular_candidates: int
-    creator_window: int
-    creator_limit: int
-    value: ValueWeights = field(default_factory=ValueWeights)
-    exploration: ExplorationRules = field(default_factory=ExplorationRules)
 
 
 @dataclass(frozen=True)
@@ -161,7 +143,7 @@ class Reason:
     """Why an item stands where it stands: a stable code and its one value."""
 
     code: str
-    value: str | int
+    value: str | int | float
 
 
 @dataclass(frozen=True)

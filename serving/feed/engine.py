@@ -1,6 +1,5 @@
 """The feed: hydrate -> sources -> filters -> scorers -> selectors, over one bundle."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -8,13 +7,12 @@ import numpy as np
 
 from models.arrays import Mask, Rows, Vectors
 from models.features import batch_histories
-from models.ranking_features import RankingContext
-from serving.feed.candidates import SOURCES, Candidates, drawn, merged, ranked, unscored
+from serving.feed.assembly import Assembled, assembled
+from serving.feed.candidates import SOURCES, Candidates, drawn, merged, unscored
 from serving.feed.contracts import (
-    DeadlineError,
+    Behaviour,
     Exploration,
     FeedRequest,
-    FeedRules,
     InterestModel,
     Page,
     PageItem,
@@ -22,63 +20,29 @@ from serving.feed.contracts import (
     Reason,
     Removed,
 )
-from serving.feed.explain import explained
+from serving.feed.explain import Explainer
 from serving.feed.filters import DEFAULT_FILTERS, Filter, filtered
-from serving.feed.hydrate import Viewer, hydrate
-from serving.feed.scorers import interest_scores, popularity_scores
-from serving.feed.selectors import placed, spread_creators
+from serving.feed.hydrate import hydrate
+from serving.feed.question import Question
+from serving.feed.rules import FeedRules
+from serving.feed.scorers import (
+    interest_scores,
+    popularity_scores,
+    ranker_parts,
+    ranking_context,
+)
 from serving.feed.shelf import Shelf
 from serving.feed.signals import SignalBoard
-from serving.feed.sources import interest_source, popular_source
-from serving.feed.value import contributions, values_of
+from serving.feed.sources import Sourcing, gathered, interest_source, last_liked
+from serving.feed.stopwatch import Lateness, Stopwatch
+from serving.feed.value import values_of
 
 NOTHING = unscored(np.empty(0, np.int64), "exploration")
 
 
-@dataclass
-class Stopwatch:
-    """Milliseconds of each stage, in the order in which they ended.
-
-    Attributes:
-        deadline_s: when the caller stops waiting, on the clock of ``time.perf_counter``.
-    """
-
-    deadline_s: float
-    stage_ms: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
-
-    def lap(self, stage: str) -> None:
-        """The stage ends now; it began where the one before ended.
-
-        Raises:
-            DeadlineError: the deadline has passed; nobody waits for the stages to come.
-        """
-        now = time.perf_counter()
-        self.stage_ms[stage] = (now - self._last) * 1000
-        self._last = now
-        if now > self.deadline_s:
-            raise DeadlineError(stage)
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Who is asking, by which rules, and what the model makes of it.
-
-    Attributes:
-        interests: [M, D]; None where there is nothing to personalise by.
-        degraded: why the answer is less than it could be; codes.
-    """
-
-    request: FeedRequest
-    rules: FeedRules
-    viewer: Viewer
-    interests: Vectors | None
-    degraded: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class FeedEngine:
-    """Answers requests from one bundle; holds no state of its own.
+    """Answers requests from one bundle; of them it remembers only which stages were late.
 
     Attributes:
         model: towers, vectors and index. shelf: facts of the same items.
@@ -87,6 +51,7 @@ class FeedEngine:
         ranker: of the same bundle; None for a bundle without one, whose score is the interest.
         exploration: of the same items; None for no ladder.
         signals: what is counted of the items; None counts nothing.
+        lateness: stages that are too slow at the moment.
     """
 
     model: InterestModel
@@ -96,6 +61,7 @@ class FeedEngine:
     ranker: Ranker | None = None
     exploration: Exploration | None = None
     signals: SignalBoard | None = None
+    lateness: Lateness = field(default_factory=Lateness, compare=False)
 
     def feed(self, request: FeedRequest, rules: FeedRules) -> Page:
         """Return the best `request.k` items for one user.
@@ -104,16 +70,22 @@ class FeedEngine:
             DeadlineError: the deadline passed between two stages.
         """
         watch = Stopwatch(request.deadline_s)
-        audience = self._audience(request, rules, watch)
-        found = self._sourced(audience)
+        question = self._question(request, rules, watch)
+        found, late = gathered(
+            question,
+            Sourcing(self.model, self.shelf, self.signals),
+            lambda: watch.running_ms <= rules.budgets.sources_ms,
+        )
+        if late:
+            question = question.worse("sources_late")
         watch.lap("sources")
-        kept, _ = filtered(found, self.filters, audience.viewer)
+        kept, _ = filtered(found, self.filters, question.viewer)
         if len(kept) < request.k and len(found) < len(self.model.vocabulary):
-            kept = self._searched_wider(audience)
+            kept = self._searched_wider(question)
         watch.lap("filters")
-        explored = self._explored(audience)
+        placed = [self._pinned(question), self._explored(question)]
         watch.lap("exploration")
-        return self._page(kept, explored, audience, watch)
+        return self._page(merged([*placed, kept]), question, watch)
 
     def rank(self, request: FeedRequest, candidate_ids: Sequence[str], rules: FeedRules) -> Page:
         """Return the best `request.k` of the caller's items, and what was removed and why.
@@ -122,60 +94,82 @@ class FeedEngine:
             DeadlineError: the deadline passed between two stages.
         """
         watch = Stopwatch(request.deadline_s)
-        audience = self._audience(request, rules, watch)
+        question = self._question(request, rules, watch)
         rows, removed = self._rows_of(candidate_ids)
-        kept, reasons = filtered(unscored(rows, "request"), self.filters, audience.viewer)
+        kept, reasons = filtered(unscored(rows, "request"), self.filters, question.viewer)
         removed += [Removed(self._item_id(row), reason) for row, reason in reasons.items()]
         watch.lap("filters")
-        return replace(self._page(kept, NOTHING, audience, watch), removed=tuple(removed))
+        return replace(self._page(kept, question, watch), removed=tuple(removed))
 
-    def _audience(self, request: FeedRequest, rules: FeedRules, watch: Stopwatch) -> Audience:
-        viewer = hydrate(request, self.model.vocabulary, self.shelf)
+    def related(self, request: FeedRequest, item_id: str, rules: FeedRules) -> Page:
+        """Return the best `request.k` items for someone who has liked this item and nothing else.
+
+        Raises:
+            KeyError: the bundle and the catalogue do not know the item.
+            DeadlineError: the deadline passed between two stages.
+        """
+        watch = Stopwatch(request.deadline_s)
+        if self.model.vocabulary.rows([item_id])[0] < 0:
+            raise KeyError(item_id)
+        liking = (Behaviour(item_id, "like", request.now_ms),)
+        asked = replace(request, recent=liking, seen=(*request.seen, item_id))
+        question = self._question(asked, rules, watch)
+        nearest = np.empty(0, np.int64)
+        if question.interests is not None:
+            nearest = interest_source(self.model, question.interests, rules.interest_candidates)
+        watch.lap("sources")
+        kept, _ = filtered(unscored(nearest, "similar"), self.filters, question.viewer)
+        watch.lap("filters")
+        return self._page(kept, question, watch)
+
+    def _question(self, request: FeedRequest, rules: FeedRules, watch: Stopwatch) -> Question:
+        viewer = hydrate(request, self.model.vocabulary, self.shelf, rules.minors)
         watch.lap("hydrate")
+        question = Question(request, rules, viewer, degraded=request.degraded)
         if not len(viewer.history):
             nothing = "unknown_items" if request.recent else "unknown_user"
-            return Audience(request, rules, viewer, None, request.degraded or (nothing,))
-        batch = batch_histories([viewer.history], self.history_length)
-        interests = self.model.interests(batch)[0]
+            return question if request.degraded else question.worse(nothing)
+        liked = last_liked(viewer.history) if rules.similar_candidates else None
+        histories = [viewer.history] if liked is None else [viewer.history, liked]
+        interests = self.model.interests(batch_histories(histories, self.history_length))
         watch.lap("interests")
         if not np.isfinite(interests).all():
-            degraded = (*request.degraded, "interests_not_finite")
-            return Audience(request, rules, viewer, None, degraded)
-        return Audience(request, rules, viewer, interests, request.degraded)
+            return question.worse("interests_not_finite")
+        return replace(
+            question, interests=interests[0], liked=None if liked is None else interests[1]
+        )
 
-    def _sourced(self, audience: Audience) -> Candidates:
-        # Enough for a full page even if all that the filters will remove is among them.
-        viewer, rules = audience.viewer, audience.rules
-        needed = audience.request.k + len(viewer.seen) + len(viewer.excluded)
-        popular = popular_source(self.shelf, max(rules.popular_candidates, needed))
-        if audience.interests is None:
-            return popular
-        count = max(rules.interest_candidates, needed)
-        return merged([interest_source(self.model, audience.interests, count), popular])
-
-    def _searched_wider(self, audience: Audience) -> Candidates:
+    def _searched_wider(self, question: Question) -> Candidates:
         """Candidates among everything that may be shown, where the nearest mostly may not."""
         everything = unscored(np.arange(len(self.model.vocabulary)), "popular")
         allowed = np.zeros(len(everything), bool)
-        allowed[filtered(everything, self.filters, audience.viewer)[0].rows] = True
-        popular = popular_source(self.shelf, len(self.shelf.popular_rows))
-        popular = popular.take(allowed[popular.rows])
-        if audience.interests is None:
-            return popular
-        count = max(audience.rules.interest_candidates, audience.request.k)
-        return merged([interest_source(self.model, audience.interests, count, allowed), popular])
+        allowed[filtered(everything, self.filters, question.viewer)[0].rows] = True
+        popular = self.shelf.popular_rows[allowed[self.shelf.popular_rows]]
+        parts = [unscored(popular, "popular")]
+        if question.interests is not None:
+            count = max(question.rules.interest_candidates, question.request.k)
+            nearest = interest_source(self.model, question.interests, count, allowed)
+            parts.insert(0, unscored(nearest, "interest"))
+        return merged(parts)
 
-    def _explored(self, audience: Audience) -> Candidates:
-        request = audience.request
-        places = audience.rules.exploration.places(request.k)
-        if self.exploration is None or not places or not request.explore:
+    def _pinned(self, question: Question) -> Candidates:
+        pins = () if question.request.paged else question.rules.pins  # of the first page only
+        rows = self.model.vocabulary.rows([pin.item_id for pin in pins])
+        pinned = unscored(np.unique(rows[rows >= 0]), "pinned")
+        return filtered(pinned, self.filters, question.viewer)[0]
+
+    def _explored(self, question: Question) -> Candidates:
+        request, viewer = question.request, question.viewer
+        places = question.rules.exploration.places(request.k)
+        asked = request.explore and question.rules.asks("source:exploration")
+        if self.exploration is None or not places or not asked:
             return NOTHING
 
         def keeps(rows: Rows) -> Mask:
-            kept, _ = filtered(unscored(rows, "exploration"), self.filters, audience.viewer)
-            return np.isin(rows, kept.rows)
+            kept, _ = filtered(unscored(rows, "exploration"), self.filters, viewer)
+            return np.isin(rows, viewer.unlimited(kept.rows))
 
-        return drawn(*self.exploration.draw(request, audience.interests, keeps, len(places)))
+        return drawn(*self.exploration.draw(request, question.interests, keeps, len(places)))
 
     def _rows_of(self, candidate_ids: Sequence[str]) -> tuple[Rows, list[Removed]]:
         rows = self.model.vocabulary.rows(candidate_ids)
@@ -188,58 +182,66 @@ class FeedEngine:
                 removed.append(Removed(item_id, "repeated"))
         return rows[list(first.values())], removed
 
-    def _page(
-        self, kept: Candidates, explored: Candidates, audience: Audience, watch: Stopwatch
-    ) -> Page:
-        request, rules = audience.request, audience.rules
-        candidates = merged([explored, kept])
-        ranking = ranked(candidates, self._scores(candidates.rows, audience))
+    def _page(self, candidates: Candidates, question: Question, watch: Stopwatch) -> Page:
+        parts, question = self._parts(candidates.rows, question, watch)
+        scores = self._plain(candidates.rows, question) if parts is None else values_of(parts)
+        candidates = replace(candidates, scores=scores)
         watch.lap("scorers")
-        page = spread_creators(
-            ranking, self.shelf, request.k, rules.creator_window, rules.creator_limit
-        )
-        page = placed(page, ranking, explored.rows, rules.exploration.places(request.k))
-        items = self._items(page, ranking, audience.viewer, request.explain)
+        plain = self.lateness.rests("selectors")
+        page = assembled(candidates, question, self.model, self.shelf, plain)
+        budget_ms = question.rules.budgets.selectors_ms
+        if plain or self.lateness.over("selectors", watch.running_ms, budget_ms):
+            question = question.worse("selectors_late")
+        items = self._items(candidates, parts, page, question)
         watch.lap("selectors")
         return Page(
             items=items,
             bundle=self.model.version,
-            degraded=audience.degraded,
+            degraded=question.degraded,
             removed=(),
             stage_ms=watch.stage_ms,
-            nan_scores=int(np.isnan(ranking.scores).sum()),
+            nan_scores=int(np.isnan(scores).sum()),
         )
 
-    def _scores(self, rows: Rows, audience: Audience) -> Vectors:
-        interests, request = audience.interests, audience.request
-        if interests is None:
+    def _parts(
+        self, rows: Rows, question: Question, watch: Stopwatch
+    ) -> tuple[Vectors | None, Question]:
+        """What the ranker says of rows; None without a ranker, or while it is off or too slow."""
+        if self.ranker is None or self.signals is None or not len(rows):
+            return None, question
+        if not question.rules.asks("ranker"):
+            return None, question.worse("ranker_off")
+        if self.lateness.rests("ranker"):
+            return None, question.worse("ranker_late")
+        dimensions = self.model.retrieval_vectors[rows[:1]].shape[1]
+        context = ranking_context(question, self.signals, dimensions)
+        weights, facts = question.rules.value, self.shelf.facts
+        parts = ranker_parts(self.ranker, context, rows, weights, facts)
+        if self.lateness.over("ranker", watch.running_ms, question.rules.budgets.ranker_ms):
+            return None, question.worse("ranker_late")
+        return parts, question
+
+    def _plain(self, rows: Rows, question: Question) -> Vectors:
+        """Scores without a ranker."""
+        if question.interests is None:
             return popularity_scores(self.model.popularity, rows)
-        if self.ranker is None or self.signals is None:
-            return interest_scores(interests, self.model.retrieval_vectors, rows)
-        context = RankingContext(
-            interests,
-            audience.viewer.history,
-            request.now_ms,
-            request.local_hour,
-            request.standing.region,
-            self.signals.counters,
-        )
-        commerce = self.shelf.facts.column("commerce")[rows]
-        predictions = self.ranker.predict(context, rows)
-        return values_of(contributions(predictions, audience.rules.value, commerce))
+        return interest_scores(question.interests, self.model.retrieval_vectors, rows)
 
     def _items(
-        self, page: Candidates, ranking: Candidates, viewer: Viewer, explain: bool
+        self, candidates: Candidates, parts: Vectors | None, page: Assembled, question: Question
     ) -> tuple[PageItem, ...]:
-        reasons: list[tuple[Reason, ...]] = [()] * len(page)
-        if explain:
-            reasons = explained(page, ranking, viewer, self.model, self.shelf)
+        chosen = candidates.take(page.page)
+        reasons: list[tuple[Reason, ...]] = [()] * len(chosen)
+        if question.request.explain:
+            told = None if parts is None else parts[page.page]
+            explainer = Explainer(self.model, self.shelf, self.exploration)
+            reasons = explainer.reasons(chosen, told, page, question)
         columns = zip(
-            page.rows.tolist(),
-            page.scores.tolist(),
-            page.sources.tolist(),
-            page.propensity.tolist(),
-            page.reserve.tolist(),
+            chosen.rows.tolist(),
+            chosen.scores.tolist(),
+            chosen.sources.tolist(),
+            chosen.propensity.tolist(),
+            chosen.reserve.tolist(),
             reasons,
             strict=True,
         )

@@ -1,38 +1,98 @@
-"""Why each item of a page stands where it stands."""
+"""Why each item of a page stands where it stands: stable codes, each with one value."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from models.arrays import Rows, VectorRows, Vectors
-from serving.feed.candidates import SOURCE_CODES, Candidates
-from serving.feed.contracts import InterestModel, Reason
-from serving.feed.hydrate import Viewer
+from models.tasks import PREDICTIONS
+from serving.feed.assembly import Assembled
+from serving.feed.candidates import SOURCE_CODES, SOURCES, Candidates
+from serving.feed.contracts import Exploration, InterestModel, Reason
+from serving.feed.question import Question
 from serving.feed.shelf import Shelf
 
+TASKS_SHOWN = 3
+CODES_OF_SOURCES = {
+    "exploration": "new_item",
+    "followed": "followed_creator",
+    "similar": "like_last_liked",
+    "trending": "trending",
+}
 
-def explained(
-    page: Candidates, ranking: Candidates, viewer: Viewer, model: InterestModel, shelf: Shelf
-) -> list[tuple[Reason, ...]]:
-    """Return the reasons of each item of the page.
 
-    Codes: ``popular`` (value: its rank by popularity), ``near_history`` (the item of the user's
-    history that is most like it), ``creator_spread`` (positions gained, or lost where negative,
-    against the order by score).
-    """
-    place = {row: n for n, row in enumerate(ranking.rows.tolist())}
-    popular_rank = {row: n for n, row in enumerate(shelf.popular_rows.tolist(), start=1)}
-    nearest = nearest_rows(page.rows, viewer.history.rows, model.retrieval_vectors)
-    result = []
-    for position, row in enumerate(page.rows.tolist()):
-        reasons = []
-        if page.sources[position] == SOURCE_CODES["popular"]:
-            reasons.append(Reason("popular", popular_rank[row]))
-        elif nearest is not None:
-            item_id = model.vocabulary.item_id(int(nearest[position]))
-            reasons.append(Reason("near_history", item_id))
-        if place[row] != position:
-            reasons.append(Reason("creator_spread", place[row] - position))
-        result.append(tuple(reasons))
-    return result
+@dataclass(frozen=True)
+class Explainer:
+    """What reasons are looked up in."""
+
+    model: InterestModel
+    shelf: Shelf
+    exploration: Exploration | None
+
+    def reasons(
+        self, chosen: Candidates, parts: Vectors | None, page: Assembled, question: Question
+    ) -> list[tuple[Reason, ...]]:
+        """Return the reasons of each item of the page, in this order: source, nearest item of the
+        user's history, largest parts of its value, tier of the ladder, what moved it.
+
+        Args:
+            chosen: the page's items [k].
+            parts: [k, len(PREDICTIONS)] of their values; None without a ranker.
+            page: what moved them. question: whose history is compared.
+        """
+        nearest = self._nearest(chosen, question)
+        columns = zip(
+            chosen.rows.tolist(),
+            chosen.sources.tolist(),
+            nearest,
+            [()] * len(chosen) if parts is None else largest_parts(parts),
+            zip(page.causes, page.moved.tolist(), strict=True),
+            strict=True,
+        )
+        return [
+            (*self._source(row, SOURCES[source], question), *near, *told, *self._tier(row), *moves)
+            for row, source, near, told, (cause, moved) in columns
+            for moves in [(Reason(cause, moved),) if cause else ()]
+        ]
+
+    def _source(self, row: int, source: str, question: Question) -> tuple[Reason, ...]:
+        if source == "popular":
+            rank = np.flatnonzero(self.shelf.popular_rows == row)
+            return (Reason("popular", int(rank[0]) + 1),)
+        code = CODES_OF_SOURCES.get(source)
+        if code is None:
+            return ()
+        if source == "trending":
+            return (Reason(code, question.request.standing.region or "*"),)
+        return (Reason(code, self.shelf.creator_id(row) or ""),)
+
+    def _nearest(self, chosen: Candidates, question: Question) -> list[tuple[Reason, ...]]:
+        rows = nearest_rows(chosen.rows, question.viewer.history.rows, self.model.retrieval_vectors)
+        if rows is None:
+            return [()] * len(chosen)
+        of_popular = (chosen.sources == SOURCE_CODES["popular"]).tolist()
+        ids = [self.model.vocabulary.item_id(row) for row in rows.tolist()]
+        return [
+            () if popular else (Reason("near_history", item_id),)
+            for popular, item_id in zip(of_popular, ids, strict=True)
+        ]
+
+    def _tier(self, row: int) -> tuple[Reason, ...]:
+        tier = None if self.exploration is None else self.exploration.tier(row)
+        return () if tier is None else (Reason("tier", tier),)
+
+
+def largest_parts(parts: Vectors) -> list[tuple[Reason, ...]]:
+    """The largest parts of each value [k, len(PREDICTIONS)], most telling first."""
+    order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :TASKS_SHOWN]
+    return [
+        tuple(
+            Reason(f"value_{PREDICTIONS[n]}", round(float(parts[row, n]), 4))
+            for n in tasks
+            if parts[row, n] and np.isfinite(parts[row, n])
+        )
+        for row, tasks in enumerate(order.tolist())
+    ]
 
 
 def nearest_rows(rows: Rows, history: Rows, vectors: VectorRows) -> Rows | None:

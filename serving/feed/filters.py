@@ -55,6 +55,14 @@ def not_hidden(rows: Rows, viewer: Viewer) -> Mask:
     return shown
 
 
+def open_to_minors(rows: Rows, viewer: Viewer) -> Mask:
+    """True where the item sells nothing, or nobody is kept from commerce at this hour."""
+    if not viewer.commerce_closed:
+        return np.ones(len(rows), bool)
+    shown: Mask = ~viewer.terms.facts.column("commerce")[rows]
+    return shown
+
+
 def by_terms(rule: Callable[[Rows, Terms], Mask]) -> Callable[[Rows, Viewer], Mask]:
     """Return a rule over the viewer's terms as one over the viewer."""
     return lambda rows, viewer: rule(rows, viewer.terms)
@@ -68,6 +76,7 @@ FACT_FILTERS = (
     Filter("language", by_terms(in_language)),
     Filter("audience", by_terms(for_audience)),
     Filter("blocked", by_terms(not_blocked)),
+    Filter("minor_hours", open_to_minors),
 )
 DEFAULT_FILTERS = (
     Filter("hidden", not_hidden),

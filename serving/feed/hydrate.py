@@ -1,15 +1,19 @@
 """Request -> viewer: behaviour as the arrays that the user tower reads."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from models.arrays import Mask, Rows
 from models.features import History, action_of, watch_ratio_of
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
+from serving.feed.hours import commerce_closed, local_hour
+from serving.feed.rules import MinorRules
 from serving.feed.shelf import Shelf
 from serving.feed.terms import Terms, terms_of
+
+DEFAULT_MINORS = MinorRules()
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,11 @@ class Viewer:
         excluded: rows that the caller does not want, distinct.
         terms: on which items may be shown.
         hidden: [N] true where an item may not be shown; None for nothing hidden.
+        limited: [N] true where an item is not to be spread; None for nothing limited.
+        shown: rows that were shown, the newest last.
+        paged: rows of the pages before this one, in their order.
+        local_hour: in [0, 24).
+        commerce_closed: sees no commerce item now.
     """
 
     history: History
@@ -29,19 +38,39 @@ class Viewer:
     excluded: Rows
     terms: Terms
     hidden: Mask | None = None
+    limited: Mask | None = None
+    shown: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    paged: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    local_hour: float = 12.0
+    commerce_closed: bool = False
+
+    def unlimited(self, rows: Rows) -> Rows:
+        """Those of the rows that may be spread; one that came after the mask may not yet."""
+        if self.limited is None:
+            return rows
+        known = rows[rows < len(self.limited)]
+        return known[~self.limited[known]]
 
 
-def hydrate(request: FeedRequest, names: ItemNames, shelf: Shelf) -> Viewer:
+def hydrate(
+    request: FeedRequest, names: ItemNames, shelf: Shelf, minors: MinorRules = DEFAULT_MINORS
+) -> Viewer:
     """Return the viewer of a request."""
+    standing, now_ms = request.standing, request.now_ms
     newest_first = sorted(request.recent, key=lambda behaviour: -behaviour.time_ms)
     rows = names.rows(behaviour.item_id for behaviour in newest_first)
-    seen = {*request.seen, *(behaviour.item_id for behaviour in newest_first)}
+    shown, paged = names.rows(request.seen), names.rows(request.paged)
     return Viewer(
-        history_of(newest_first, rows, shelf, request.now_ms),
-        _known(names.rows(seen)),
-        _known(names.rows({*request.excluded})),
-        terms_of(request.standing, shelf.facts, request.now_ms),
+        history_of(newest_first, rows, shelf, now_ms),
+        _known(np.concatenate([rows, shown])),
+        _known(np.concatenate([names.rows({*request.excluded}), paged])),
+        terms_of(standing, shelf.facts, now_ms),
         request.hidden,
+        request.limited,
+        shown[shown >= 0],
+        paged[paged >= 0],
+        local_hour(standing, request.told_hour, now_ms),
+        commerce_closed(standing, minors, request.told_hour, now_ms),
     )
 
 

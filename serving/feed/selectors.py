@@ -1,46 +1,212 @@
-"""Ranked candidates -> page."""
+"""Ranked candidates -> page: diversity, spread, density, shares and fixed places in one pass."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.arrays import Rows
-from serving.feed.candidates import Candidates
-from serving.feed.shelf import NO_CREATOR, Shelf
+from models.arrays import Mask, Rows, Vectors
+from serving.feed.rules import DiversityRules, WindowRule
+
+FREE = -1  # group of what no window rule counts
+NONE_LEFT = -np.inf
+DIVERSITY, SMALL_CREATOR = "diversity", "small_creator"
 
 
-def spread_creators(
-    candidates: Candidates, shelf: Shelf, k: int, window: int, limit: int
-) -> Candidates:
-    """Return at most `k` candidates, best first, with creators spread.
+@dataclass(frozen=True)
+class Grouping:
+    """A window rule and the group of each candidate.
 
-    Any `window` neighbouring positions hold at most `limit` items of one creator. Where nothing
-    else is left the best remaining item is taken, so that spreading never shortens a page.
+    Attributes:
+        cause: stable code of the rule.
+        groups: [N]; FREE where a candidate has none.
+        before: groups of the positions before the first, in their order.
     """
-    codes = shelf.creator_codes[candidates.rows].tolist()
-    return candidates.take(_spread_order(codes, k, window, limit))
+
+    cause: str
+    groups: NDArray[np.integer]
+    rule: WindowRule
+    before: Sequence[int] = ()
 
 
-def placed(page: Candidates, ranking: Candidates, rows: Rows, places: Sequence[int]) -> Candidates:
-    """The page with these rows of the ranking at these positions, as long as before."""
-    if not len(rows):
-        return page
-    position = {row: n for n, row in enumerate(ranking.rows.tolist())}
-    order = [position[row] for row in page.rows[~np.isin(page.rows, rows)].tolist()]
-    for place, row in zip(places, rows.tolist(), strict=False):
-        order.insert(place, position[row])
-    return ranking.take(np.array(order[: max(len(page), len(rows))], np.int64))
+@dataclass(frozen=True)
+class Fixed:
+    """A candidate whose place does not follow from its merit.
+
+    Attributes:
+        candidate: its position among the candidates. place: from 0, the earliest.
+        cause: stable code. waits: until no window rule forbids it.
+    """
+
+    candidate: int
+    place: int
+    cause: str
+    waits: bool
 
 
-def _spread_order(codes: list[int], k: int, window: int, limit: int) -> Rows:
-    waiting = list(range(len(codes)))
-    order: list[int] = []
-    near: Counter[int] = Counter()  # of the last window - 1 positions
-    while waiting and len(order) < k:
-        fitting = (p for p, i in enumerate(waiting) if near[codes[i]] < limit)
-        order.append(waiting.pop(next(fitting, 0)))
-        for place, change in ((-1, 1), (-window, -1)):
-            if len(order) >= -place and codes[order[place]] != NO_CREATOR:
-                near[codes[order[place]]] += change
-    return np.array(order, np.int64)
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen from, and by which rules.
+
+    Attributes:
+        merits: [N], finite, descending.
+        unit: [P, D] vectors of length 1 of the first P candidates: what diversity looks at.
+        groupings: window rules.
+        small: [N] true for items of small creators.
+        small_share: of the positions, at least, while any are left.
+        fixed: by place.
+    """
+
+    merits: NDArray[np.float64]
+    unit: Vectors
+    diversity: DiversityRules
+    groupings: Sequence[Grouping]
+    small: Mask
+    small_share: float = 0.0
+    fixed: Sequence[Fixed] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What became of N candidates.
+
+    Attributes:
+        order: [k] positions of the chosen ones.
+        causes: by candidate, the rule that moved it away from its place by merit.
+    """
+
+    order: Rows
+    causes: dict[int, str]
+
+
+def selected(choice: Choice, k: int) -> Selection:
+    """Choose `k` candidates one after the other, each the best of what the rules leave.
+
+    Diversity is maximal marginal relevance (Carbonell & Goldstein 1998): merit less `strength`
+    times the range of merits times the highest cosine with a chosen one. Where only what a rule
+    forbids is left, the best of it is taken: no rule shortens a page.
+    """
+    page = _Page(choice)
+    waiting = list(choice.fixed)
+    for place in range(min(k, len(choice.merits))):
+        due = (
+            one
+            for one in waiting
+            if one.place <= place and not (one.waits and page.blocked[one.candidate])
+        )
+        ready = next(due, None) or (waiting[0] if page.only_fixed_left(len(waiting)) else None)
+        if ready is not None:
+            waiting.remove(ready)
+            page.place(ready.candidate, ready.cause)
+        else:
+            page.place_best(page.small_due(place))
+    return Selection(np.array(page.order, np.int64), page.causes)
+
+
+class _Page:
+    """A page in the making.
+
+    Attributes:
+        blocked: [N] how many rules forbid a candidate at the next position.
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        self.order: list[int] = []
+        self.causes: dict[int, str] = {}
+        self.blocked = np.zeros(len(choice.merits), np.int8)
+        self._choice = choice
+        self._left: NDArray[np.float64] = choice.merits.astype(
+            np.float64
+        )  # of those that merit may still choose
+        self._left[[one.candidate for one in choice.fixed]] = NONE_LEFT
+        self._windows = [_Window(one, self.blocked) for one in choice.groupings]
+        self._small_taken = 0
+        pool = len(choice.unit)
+        self._losses: Vectors = np.zeros((0, 0), np.float32)
+        self._loss = np.zeros(pool, np.float32)  # by likeness with what is on the page
+        if choice.diversity.strength and pool:
+            scale = float(choice.merits[0] - choice.merits[pool - 1])
+            weighted = choice.unit * np.float32(choice.diversity.strength * scale)
+            self._losses = np.asarray(weighted @ choice.unit.T, np.float32)
+
+    def only_fixed_left(self, waiting: int) -> bool:
+        """Whether merit has nothing left to choose."""
+        return len(self.order) + waiting >= len(self.blocked) and waiting > 0
+
+    def small_due(self, place: int) -> bool:
+        """Whether small creators have less than their share if this place is not theirs."""
+        return int(self._choice.small_share * (place + 1)) > self._small_taken
+
+    def place_best(self, small_due: bool) -> None:
+        """Give the next position to the best that the rules leave."""
+        pool = len(self._loss)
+        adjusted: NDArray[np.float64] = self._left[:pool] - self._loss
+        adjusted[self.blocked[:pool] > 0] = NONE_LEFT
+        cause = DIVERSITY
+        if small_due:
+            of_small = np.where(self._choice.small[:pool], adjusted, NONE_LEFT)
+            if of_small.max(initial=NONE_LEFT) > NONE_LEFT:
+                adjusted, cause = of_small, SMALL_CREATOR
+        best = int(adjusted.argmax()) if pool else 0
+        if not pool or adjusted[best] == NONE_LEFT:
+            best = self._best_of_all()
+        self.place(best, cause)
+
+    def place(self, candidate: int, cause: str) -> None:
+        """Give the next position to a candidate, and note for which rule it passes a better one."""
+        first = int(self._left.argmax())
+        if candidate != first and self._left[first] > NONE_LEFT:
+            passed = next((w.cause for w in self._windows if w.forbids(first)), cause)
+            self.causes.setdefault(candidate, passed if cause == DIVERSITY else cause)
+            self.causes.setdefault(first, passed)
+        self.order.append(candidate)
+        self._left[candidate] = NONE_LEFT
+        self._small_taken += int(self._choice.small[candidate])
+        for window in self._windows:
+            window.place(candidate)
+        if candidate < len(self._losses):
+            np.maximum(self._loss, self._losses[candidate], out=self._loss)
+
+    def _best_of_all(self) -> int:
+        allowed = np.where(self.blocked > 0, NONE_LEFT, self._left)
+        best = int(allowed.argmax())
+        return best if allowed[best] > NONE_LEFT else int(self._left.argmax())
+
+
+class _Window:
+    """One grouping's count of the newest positions."""
+
+    def __init__(self, grouping: Grouping, blocked: NDArray[np.int8]) -> None:
+        self.cause = grouping.cause
+        self._groups = grouping.groups
+        self._codes: list[int] = grouping.groups.tolist()
+        self._rule = grouping.rule
+        self._blocked = blocked
+        self._near: deque[int] = deque()
+        self._counts: Counter[int] = Counter()
+        for group in grouping.before:
+            self._push(group)
+
+    def forbids(self, candidate: int) -> bool:
+        group = self._codes[candidate]
+        return group != FREE and self._counts[group] >= self._rule.limit
+
+    def place(self, candidate: int) -> None:
+        self._push(self._codes[candidate])
+
+    def _push(self, group: int) -> None:
+        self._near.append(group)
+        self._count(group, 1)
+        if len(self._near) >= self._rule.window:
+            self._count(self._near.popleft(), -1)
+
+    def _count(self, group: int, change: int) -> None:
+        if group == FREE:
+            return
+        before = self._counts[group] >= self._rule.limit
+        self._counts[group] += change
+        after = self._counts[group] >= self._rule.limit
+        if before != after:
+            self._blocked[self._groups == group] += 1 if after else -1

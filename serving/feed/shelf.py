@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.arrays import Rows, Vectors
+from models.arrays import Mask, Rows, Vectors
 from serving.feed.facts import UNKNOWN, Facts, facts_of
 
 POPULAR_DEPTH = 5_000  # more than a page with everything a user may have seen or excluded
@@ -21,10 +21,13 @@ class Shelf:
     Attributes:
         facts: columns that change with the catalogue.
         popular_rows: at most POPULAR_DEPTH rows, most popular first.
+        creator_tail: [C] of each creator, the share of all popularity that more popular ones hold;
+            those who came later have none.
     """
 
     facts: Facts
     popular_rows: Rows
+    creator_tail: Vectors
 
     @property
     def creator_codes(self) -> NDArray[np.int32]:
@@ -41,6 +44,17 @@ class Shelf:
         """[N], NaN where not known."""
         return self.facts.column("duration_ms")
 
+    def small_creators(self, rows: Rows, tail: float) -> Mask:
+        """True where an item [K] is of one of the creators who hold the last share of popularity.
+
+        A creator whom the bundle does not know is one of them.
+        """
+        codes = self.creator_codes[rows]
+        known = (codes >= 0) & (codes < len(self.creator_tail))
+        shares = np.where(known, self.creator_tail[np.where(known, codes, 0)], 1.0)
+        small: Mask = (codes != NO_CREATOR) & (shares >= 1 - tail)
+        return small
+
     def creator_id(self, row: int) -> str | None:
         """Return the creator of a row, None if it has none."""
         code = self.creator_codes[row]
@@ -55,4 +69,16 @@ def make_shelf(items: pa.Table, popularity: Vectors) -> Shelf:
         popularity: [N].
     """
     order = np.argsort(-popularity, kind="stable")
-    return Shelf(facts_of(items), order[:POPULAR_DEPTH])
+    facts = facts_of(items)
+    return Shelf(facts, order[:POPULAR_DEPTH], _creator_tail(facts, popularity))
+
+
+def _creator_tail(facts: Facts, popularity: Vectors) -> Vectors:
+    creators = facts.column("creator")
+    known = creators != NO_CREATOR
+    count = max(len(facts.creators.values), 1)
+    held = np.bincount(creators[known], np.nan_to_num(popularity[known]), minlength=count)
+    order = np.argsort(-held, kind="stable")
+    tail = np.empty(count, np.float32)
+    tail[order] = (np.cumsum(held[order]) - held[order]) / max(held.sum(), 1e-12)
+    return tail

@@ -19,47 +19,52 @@ class SignalBoard:
         trending: rows by region, hottest first; under "" those of all regions.
     """
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, base: ItemCounters | None = None) -> None:
+        """Start without counts.
+
+        Args:
+            facts: of the items.
+            base: what was counted of the first items before anything is shown; None for nothing.
+        """
         self._facts = facts
-        self._counters = _uncounted(facts)
+        self._base = base
+        self._counters = ItemCounters(
+            np.zeros(0, np.float32), np.zeros((0, len(TASKS)), np.float32), np.zeros(0, np.int64)
+        )
         self.trending: Mapping[str, Rows] = {}
 
     @property
     def counters(self) -> ItemCounters:
         """Counts of all N items; those that came since the last `show` have none yet."""
-        missing = len(self._facts) - len(self._counters)
-        if missing > 0:
+        if len(self._counters) < len(self._facts):
             known = self._counters
-            self._counters = ItemCounters(
-                np.concatenate([known.impressions, np.zeros(missing, np.float32)]),
-                np.concatenate([known.reactions, np.zeros((missing, len(TASKS)), np.float32)]),
-                self._facts.column("published_at_ms").copy(),
-            )
+            self._take(known.impressions, known.reactions, based=len(known) > 0)
         return self._counters
 
     def show(
         self, impressions: Vectors, reactions: Vectors, trending: Mapping[str, Rows] | None = None
     ) -> None:
-        """Take over counts of the first items; the others have none.
+        """Take over counts of the first items, beyond the base; the others have none.
 
         Args:
             impressions: [n], n <= N. reactions: [n, len(TASKS)].
             trending: by region; None leaves it as it is.
         """
-        published_at_ms = self._facts.column("published_at_ms")[: len(impressions)].copy()
-        self._counters = ItemCounters(impressions, reactions, published_at_ms)
+        self._take(impressions, reactions, based=False)
         if trending is not None:
             self.trending = trending
+
+    def _take(self, impressions: Vectors, reactions: Vectors, based: bool) -> None:
+        """Counts of N items, zero past those given; `based` if the base is among them."""
+        sums = np.zeros((len(self._facts), 1 + len(TASKS)), np.float32)
+        sums[: len(impressions), 0] = impressions
+        sums[: len(reactions), 1:] = reactions
+        if self._base is not None and not based:
+            sums[: len(self._base), 0] += self._base.impressions
+            sums[: len(self._base), 1:] += self._base.reactions
+        published_at_ms = self._facts.column("published_at_ms").copy()
+        self._counters = ItemCounters(sums[:, 0], sums[:, 1:], published_at_ms)
 
     def hottest(self, region: str | None, count: int) -> Rows:
         """Return at most `count` trending rows of a region; of all regions where it has none."""
         return self.trending.get(region or "", self.trending.get("", NOBODY))[:count]
-
-
-def _uncounted(facts: Facts) -> ItemCounters:
-    count = len(facts)
-    return ItemCounters(
-        np.zeros(count, np.float32),
-        np.zeros((count, len(TASKS)), np.float32),
-        facts.column("published_at_ms").copy(),
-    )

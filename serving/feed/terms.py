@@ -16,13 +16,16 @@ class Standing:
 
     Attributes:
         region: upper case. language: a tag, as zh-CN.
-        adult: known to be of age.
+        adult: known to be of age. age_known: whether an age is recorded.
+        time_zone: IANA name.
         blocked_creators: ids. blocked_categories: paths; what is below them too.
     """
 
     region: str | None = None
     language: str | None = None
     adult: bool = False
+    age_known: bool = False
+    time_zone: str | None = None
     blocked_creators: frozenset[str] = frozenset()
     blocked_categories: frozenset[str] = frozenset()
 
@@ -61,7 +64,7 @@ def terms_of(standing: Standing, facts: Facts, now_ms: int) -> Terms:
         np.array([*(language in (None, one) for one in facts.languages.values), True]),
         standing.adult,
         facts.creators.known(standing.blocked_creators),
-        _below(standing.blocked_categories, facts.categories),
+        below(standing.blocked_categories, facts.categories),
     )
 
 
@@ -111,7 +114,8 @@ def not_blocked(rows: Rows, terms: Terms) -> Mask:
     return ~blocked
 
 
-def _below(paths: frozenset[str], categories: Codes[str]) -> NDArray[np.int64]:
+def below(paths: frozenset[str], categories: Codes[str]) -> NDArray[np.int64]:
+    """Codes of these category paths and of all below them."""
     if not paths:
         return np.empty(0, np.int64)
     return categories.known([one for one in categories.values if paths & _ancestors(one)])

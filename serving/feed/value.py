@@ -3,12 +3,10 @@
 import numpy as np
 
 from models.arrays import Mask, Vectors
-from models.tasks import PREDICTIONS, TASKS
+from models.tasks import PREDICTIONS
 from serving.feed.rules import ValueWeights
 
-COMMERCE_TASKS = ("click_product", "purchase")
-SIGNS = np.array([-1.0 if task == "negative" else 1.0 for task in PREDICTIONS], np.float32)
-OF_COMMERCE = np.array([task in COMMERCE_TASKS for task in PREDICTIONS])
+OF_COMMERCE = np.array([name in ("click_product", "purchase") for name in PREDICTIONS])
 
 
 def contributions(predictions: Vectors, weights: ValueWeights, commerce: Mask) -> Vectors:
@@ -22,7 +20,7 @@ def contributions(predictions: Vectors, weights: ValueWeights, commerce: Mask) -
         weights: of one surface.
         commerce: [K] true for a product, or content that carries products.
     """
-    parts = predictions * (SIGNS * np.array(weights.by_prediction, np.float32))
+    parts = predictions * weights.signed
     parts[:, np.isnan(predictions).all(axis=0)] = 0.0
     parts[np.ix_(~commerce, OF_COMMERCE)] = 0.0
     return parts
@@ -32,8 +30,3 @@ def values_of(parts: Vectors) -> Vectors:
     """The values [K] of contributions [K, P]; NaN where the ranker gave a NaN."""
     total: Vectors = parts.sum(axis=1)
     return total
-
-
-def known_tasks(predictions: Vectors) -> bool:
-    """Whether the ranker said anything at all of these items."""
-    return not np.isnan(predictions[:, : len(TASKS)]).all()

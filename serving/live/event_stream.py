@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from models.features import LONG_VIEW_MS
 from serving.live.counters import counter_field
 from serving.live.scripts import Argument, Script
 from serving.live.state import RECENT_EVENTS, StateUnreachableError
@@ -71,7 +72,8 @@ class LoggedEvent(NamedTuple):
 def logged_event(event: Mapping[str, Any], region: str, subject: str = "") -> LoggedEvent:
     """Prepare one checked event of the Event contract; its `time` is in ms since 1970.
 
-    Counted per type, region and item; all but impressions enter the recent behaviour.
+    Counted per type, region and item, a play watched for long as a long view; all but impressions
+    enter the recent behaviour.
     """
     impression = event["type"] == "impression"
     behaviour = (event["item_id"], event["type"], event["time"], event.get("watch_ms"))
@@ -80,9 +82,15 @@ def logged_event(event: Mapping[str, Any], region: str, subject: str = "") -> Lo
         event["user_id"],
         orjson.dumps(event, option=orjson.OPT_SORT_KEYS),
         b"" if impression else orjson.dumps(behaviour),
-        counter_field(event["type"], region, event["item_id"]),
+        counter_field(counted_as(event), region, event["item_id"]),
         subject,
     )
+
+
+def counted_as(event: Mapping[str, Any]) -> str:
+    """The type that an event is counted under; the item's duration is not known here."""
+    watched_long = (event.get("watch_ms") or 0) >= LONG_VIEW_MS
+    return "long_view" if event["type"] == "play" and watched_long else str(event["type"])
 
 
 @dataclass(frozen=True)

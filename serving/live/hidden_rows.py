@@ -1,5 +1,9 @@
-"""Which items of a bundle a viewer may not see: a mask, made anew when visibility changes."""
+"""Which items of a bundle a viewer may not see, or may see but must not be offered as new or hot.
 
+Masks, made anew when visibility or items change.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,11 +18,8 @@ MASKS_KEPT = 64  # regions are whatever callers say
 ITEM, CREATOR = item_subject(""), creator_subject("")
 
 
-def hidden_mask(
-    mirror: VisibilityMirror, names: ItemNames, shelf: Shelf, region: str, audience: str
-) -> Mask:
-    """Return [N], true where an item, or its creator, is hidden from a viewer."""
-    subjects = mirror.hidden(region, audience)
+def mask_of(subjects: Sequence[str], names: ItemNames, shelf: Shelf) -> Mask:
+    """Return [N], true where an item, or its creator, is one of the subjects of visibility."""
     items = [one.removeprefix(ITEM) for one in subjects if one.startswith(ITEM)]
     creators = {one.removeprefix(CREATOR) for one in subjects if one.startswith(CREATOR)}
     rows = names.rows(items)
@@ -31,21 +32,27 @@ def hidden_mask(
 
 
 @dataclass
-class HiddenRows:
-    """Masks of one mirror, by region and audience; kept while mirror and items stay so."""
+class MaskedRows:
+    """Masks of one mirror, by region and audience; kept while mirror and items stay so.
+
+    Attributes:
+        mirror: whose sequence number tells whether it changed.
+        subjects: region, audience -> the subjects that are true in the mask.
+    """
 
     mirror: VisibilityMirror
+    subjects: Callable[[str, str], Sequence[str]]
     _masks: dict[tuple[str, str], Mask] = field(default_factory=dict)
     _made_of: tuple[int | None, int] = (None, 0)
     _shelf: Shelf | None = None
 
     def mask(self, names: ItemNames, shelf: Shelf, region: str, audience: str) -> Mask:
-        """See `hidden_mask`."""
+        """Return [N] of a viewer; see `mask_of`."""
         made_of = self.mirror.sequence, shelf.facts.version
         same = made_of == self._made_of and shelf is self._shelf
         if not same or len(self._masks) >= MASKS_KEPT:
             self._masks, self._made_of, self._shelf = {}, made_of, shelf
         if (region, audience) not in self._masks:
-            mask = hidden_mask(self.mirror, names, shelf, region, audience)
-            self._masks[region, audience] = mask
+            found = self.subjects(region, audience)
+            self._masks[region, audience] = mask_of(found, names, shelf)
         return self._masks[region, audience]

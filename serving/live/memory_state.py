@@ -50,7 +50,8 @@ class MemoryState:
     async def read(self, user_id: str, now_ms: int) -> UserState:
         """See `OnlineState.read`."""
         shown = self._shown.get(user_id, {})
-        seen = frozenset(item_id for item_id, until_ms in shown.items() if until_ms > now_ms)
+        kept = sorted((until_ms, item) for item, until_ms in shown.items() if until_ms > now_ms)
+        seen = tuple(item for _, item in kept)
         return UserState(tuple(self._recent.get(user_id, ())), seen)
 
     async def append(

@@ -1,7 +1,7 @@
 """A replica's own copy of visibility, good for a lease after each good read of the state."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from serving.records.status import (
     Scope,
@@ -64,10 +64,17 @@ class VisibilityMirror:
 
     def hidden(self, region: str, audience: str) -> list[str]:
         """Subjects that a viewer may not see."""
+        return self._subjects(region, audience, lambda status: not servable(status))
+
+    def limited(self, region: str, audience: str) -> list[str]:
+        """Subjects that a viewer may see, but that are not to be spread."""
+        return self._subjects(region, audience, lambda status: status == "limited")
+
+    def _subjects(self, region: str, audience: str, meant: Callable[[Status], bool]) -> list[str]:
         return [
             subject
             for subject, rows in self._rows.items()
-            if not servable(resolve(rows, region, audience))
+            if meant(resolve(rows, region, audience))
         ]
 
 

@@ -31,6 +31,7 @@ class OnlineState(Protocol):
         Raises:
             ConflictingEventsError: a known id came with another body; nothing was kept.
             BarredEventsError: a user was erased; nothing was kept.
+            StateFullError: the disk is full; nothing was kept.
             StateUnreachableError: the batch must be sent again.
         """
 

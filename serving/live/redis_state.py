@@ -1,7 +1,10 @@
 """Online state on one or two servers of the Redis protocol; `EventStream` and `Pages` name keys."""
 
 import asyncio
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,14 +16,47 @@ from serving.feed.contracts import Behaviour
 from serving.live.event_stream import Appended, EventStream, LoggedEvent, StreamLimits
 from serving.live.pages import CommittedPage, Impression, PageDraft, Pages
 from serving.live.scripts import answered
-from serving.live.state import RECENT_EVENTS, StateUnreachableError, UserState
+from serving.live.state import (
+    RECENT_EVENTS,
+    StateFullError,
+    StateUnreachableError,
+    UserState,
+)
+
+
+@dataclass(frozen=True)
+class DiskReserve:
+    """Space that events leave free: a server that syncs each write ends when a write fails.
+
+    Attributes:
+        folder: on the disk; nothing is checked while it is not there.
+        limit_bytes: must be free before a batch is written.
+    """
+
+    folder: Path
+    limit_bytes: int
+
+    def check(self) -> None:
+        """Raises: StateFullError: less is free."""
+        try:
+            disk = os.statvfs(self.folder)
+        except FileNotFoundError:  # the servers are not ours
+            return
+        free_bytes = disk.f_bavail * disk.f_frsize
+        if free_bytes < self.limit_bytes:
+            raise StateFullError(f"{self.folder}: {free_bytes} bytes free of {self.limit_bytes}")
 
 
 class RedisState:
     """See `OnlineState`; one round trip a read, one a page, at most two a batch."""
 
     def __init__(
-        self, log_url: str, live_url: str, read_timeout_s: float, write_timeout_s: float
+        self,
+        log_url: str,
+        live_url: str,
+        read_timeout_s: float,
+        write_timeout_s: float,
+        reserve: DiskReserve | None = None,
     ) -> None:
         """Connect at need.
 
@@ -29,8 +65,10 @@ class RedisState:
             live_url: of the server of pages; may be the same.
             read_timeout_s: of one read, and of committing a page.
             write_timeout_s: of one batch.
+            reserve: what must stay free of the disk of embedded servers.
         """
         limits = StreamLimits()
+        self._reserve = reserve
         self._log = state_client(log_url, read_timeout_s, retries=1)
         self._live = state_client(live_url, read_timeout_s, retries=1)
         # What was sent may have been done: a page sent again would be logged twice.
@@ -50,13 +88,15 @@ class RedisState:
         events = orjson.loads(b"[%s]" % b",".join(recent))
         return UserState(
             tuple(Behaviour(*event) for event in events),
-            frozenset([item.decode() for item in shown]),
+            tuple([item.decode() for item in shown]),
         )
 
     async def append(
         self, events: Sequence[LoggedEvent], impressions: Sequence[Impression], now_ms: int
     ) -> Appended:
         """See `OnlineState.append`."""
+        if self._reserve is not None:
+            self._reserve.check()
         done = await self._stream.append(events, now_ms)
         await self._notes.note(impressions, now_ms)
         return done

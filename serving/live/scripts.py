@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from serving.live.state import StateUnreachableError
+from serving.live.state import StateFullError, StateUnreachableError
 
 FOLDER = Path(__file__).parent / "scripts"
 Argument = bytes | str | int
@@ -32,9 +32,12 @@ async def answered(answer: Awaitable[Answer]) -> Answer:
     """Wait for a reply of the state server.
 
     Raises:
+        StateFullError: its disk is full.
         StateUnreachableError: it gave none, or refused.
     """
     try:
         return await answer
     except (RedisError, OSError) as error:
+        if "No space left on device" in str(error):
+            raise StateFullError(str(error)) from error
         raise StateUnreachableError(f"{type(error).__name__}: {error}") from error

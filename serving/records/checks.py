@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from serving.records import visibility
+from serving.records import audits, visibility
 from serving.records.contracts import Verdict
 from serving.records.database import Transaction
 from serving.records.moderation import Backlog, Check, Claim, Settled
@@ -67,6 +67,7 @@ def settle(unit: Transaction, settled: Settled) -> bool:
     for scope, status in settled.outcomes:
         verdict = Verdict(settled.item_id, settled.content_version, status, scope)
         visibility.apply_verdict(unit, verdict)
+    audits.draw(unit, settled)
     values = {
         "state": DONE,
         "suggestion": settled.suggestion,

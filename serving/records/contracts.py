@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from serving.feed.controls import Control
 from serving.records.access import ApiKey
 from serving.records.access import Scope as AccessScope
 from serving.records.items import Item
@@ -288,6 +289,22 @@ class Bundles(Protocol):
         """Pointers, newest first."""
 
 
+class Controls(Protocol):
+    """What operators have laid upon the feed."""
+
+    def put(self, actor: str, control: Control, reason: str) -> int:
+        """Lay a control upon the feed; return the number of the change."""
+
+    def lift(self, actor: str, control: Control, reason: str) -> int:
+        """Take a control off the feed; return the number of the change. Raises: NotFound."""
+
+    def listed(self) -> tuple[int, list[Control]]:
+        """Number of the newest change, and all controls, oldest first."""
+
+    def newest(self) -> int:
+        """Number of the newest change."""
+
+
 class AuditTrail(Protocol):
     """The chain of acts."""
 
@@ -312,6 +329,7 @@ class Stores:
     erasures: Erasures
     keys: Keys
     bundles: Bundles
+    controls: Controls
     trail: AuditTrail
     moderation: ModerationRecords
     close: Callable[[], None]

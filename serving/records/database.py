@@ -22,7 +22,7 @@ R = TypeVar("R")
 BUSY_TIMEOUT_S = 10.0  # how long one process waits for another one's SQLite transaction
 WRITER_LOCK = 0x71DE6A7E  # any number that nobody else uses in this database
 DISK_FULL = "53100"  # PostgreSQL's state for a full disk
-SEQUENCES = ("catalogue", "visibility", "audit", "bundles", "banks")
+SEQUENCES = ("catalogue", "visibility", "audit", "bundles", "banks", "controls")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serving.records import checks
+from serving.moderation.certificates import Certificate, Judge
+from serving.records import audits, banks, checks
+from serving.records import certificates as certificates_table
 from serving.records.database import Records, now_ms
-from serving.records.moderation import Backlog, Check, Claim, ModerationRecords, Settled
+from serving.records.moderation import (
+    Audit,
+    Backlog,
+    BankEntry,
+    Check,
+    Claim,
+    ModerationRecords,
+    Settled,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,59 @@ class SqlChecks:
         return self.records.read(checks.get, item_id)
 
 
+@dataclass(frozen=True)
+class SqlAudits:
+    """``moderation.Audits``."""
+
+    records: Records
+
+    def waiting(self, limit: int) -> list[Audit]:
+        return self.records.read(audits.waiting, limit)
+
+    def answer(self, actor: str, audit_id: str, violations: Sequence[str]) -> Audit:
+        return self.records.write(actor, audits.answer, audit_id, violations)
+
+    def answered(self, judge: Judge) -> list[Audit]:
+        return self.records.read(audits.answered, judge)
+
+
+@dataclass(frozen=True)
+class SqlCertificates:
+    """``moderation.Certificates``."""
+
+    records: Records
+
+    def issue(self, actor: str, certificates: Sequence[Certificate]) -> list[Certificate]:
+        return self.records.write(actor, certificates_table.issue, certificates)
+
+    def revoke(self, actor: str, certificate_id: str, because: str) -> Certificate:
+        return self.records.write(actor, certificates_table.revoke, certificate_id, because)
+
+    def listed(self) -> list[Certificate]:
+        return self.records.read(certificates_table.listed)
+
+
+@dataclass(frozen=True)
+class SqlBanks:
+    """``moderation.BankEntries``."""
+
+    records: Records
+
+    def add(self, actor: str, entry: BankEntry) -> BankEntry:
+        return self.records.write(actor, banks.add, entry)
+
+    def remove(self, actor: str, bank: str, entry_id: str) -> None:
+        self.records.write(actor, banks.remove, bank, entry_id)
+
+    def changes(self, after: int, limit: int) -> list[BankEntry]:
+        return self.records.read(banks.changes, after, limit)
+
+    def listed(self, bank: str | None, limit: int) -> list[BankEntry]:
+        return self.records.read(banks.listed, bank, limit)
+
+
 def moderation_records(records: Records) -> ModerationRecords:
     """Every protocol of moderation over one database."""
-    return ModerationRecords(SqlChecks(records))
+    return ModerationRecords(
+        SqlChecks(records), SqlAudits(records), SqlCertificates(records), SqlBanks(records)
+    )

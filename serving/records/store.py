@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving.records import api_keys, audit, bundles, catalogue, erasure, users, visibility
+from serving.feed.controls import Control
+from serving.records import (
+    api_keys,
+    audit,
+    bundles,
+    catalogue,
+    controls,
+    erasure,
+    users,
+    visibility,
+)
 from serving.records.access import ApiKey
 from serving.records.contracts import (
     AuditRow,
@@ -181,6 +191,25 @@ class SqlBundles:
 
     def history(self, kind: BundleKind, limit: int) -> list[Pointer]:
         return self.records.read(bundles.history, kind, limit)
+
+
+@dataclass(frozen=True)
+class SqlControls:
+    """``contracts.Controls``."""
+
+    records: Records
+
+    def put(self, actor: str, control: Control, reason: str) -> int:
+        return self.records.write(actor, controls.put, control, reason)
+
+    def lift(self, actor: str, control: Control, reason: str) -> int:
+        return self.records.write(actor, controls.lift, control, reason)
+
+    def listed(self) -> tuple[int, list[Control]]:
+        return self.records.read(controls.listed)
+
+    def newest(self) -> int:
+        return self.records.read(controls.newest)
 
 
 @dataclass(frozen=True)

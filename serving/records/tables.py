@@ -164,6 +164,19 @@ audit = Table(
     Index("ix_audit_subject", "subject"),
 )
 
+feed_controls = Table(
+    "feed_controls",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("target", String(320), primary_key=True),
+    Column("surface", String(128), primary_key=True),
+    Column("region", String(16), primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("until_ms", BigInteger),
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 bundle_pointers = Table(
     "bundle_pointers",
     metadata,

@@ -25,7 +25,7 @@ from models.bundle import publish
 from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
 from tests.benchmarks.calls import Caller, event
-from tests.e2e.server import STOP_LIMIT_S, alive, family, free_ports, launched
+from tests.e2e.server import ARCHIVE, STOP_LIMIT_S, alive, family, free_ports, launched
 from tests.feed_bundles import make_feed_bundle
 from training.report import print_report
 
@@ -172,7 +172,7 @@ def acknowledge(launcher: Launcher, sent: Sent) -> None:
 
 def told(launcher: Launcher, sent: Sent) -> dict[str, Any]:
     """Compare what was acknowledged with what the archive holds."""
-    store = LocalStore(launcher.folder / "archive")
+    store = LocalStore(launcher.folder / ARCHIVE)
     archived = archived_ids(store, set(sent.acknowledged))
     served = read_rows(store, "served")
     places = [served[name].to_pylist() for name in ("request_id", "position")]

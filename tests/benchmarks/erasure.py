@@ -23,13 +23,13 @@ from serving.archive.worker import today
 from tests.benchmarks.archive_erasure import DAY_MS, DAYS, SEED, GeneratedStream
 from tests.benchmarks.calls import event
 from tests.benchmarks.traces import traces
-from tests.e2e.server import Server, running
+from tests.e2e.server import ARCHIVE, Server, running
 from tests.feed_bundles import make_feed_bundle
 from training.report import print_report
 
 BAR_S = 60.0
 USER = "user-00007"
-PLACES = ("archive", "state/log", "state/live", "records")
+PLACES = (ARCHIVE, "state/log", "state/live", "records")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(name)
         make_feed_bundle(folder / "made", 200, SEED)
         publish(folder / "made", folder / "bundles", "feed")
-        filled(folder / "var" / "archive", options.events)
+        filled(folder / "var" / ARCHIVE, options.events)
         with running("uvicorn", folder / "bundles", folder / "var") as server:
             leave_traces(server)
             before = traces(folder, USER)

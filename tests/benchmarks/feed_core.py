@@ -14,8 +14,9 @@ import numpy as np
 from embeddings.feed_model import KIND
 from models.bundle import current
 from serving.app import load_bundle
-from serving.feed.contracts import Behaviour, FeedRequest, FeedRules
+from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.engine import FeedEngine
+from serving.feed.rules import FeedRules
 from tests.benchmarks.bundles import ITEMS, publish_large_bundle
 from training.report import print_report
 

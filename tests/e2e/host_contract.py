@@ -15,7 +15,7 @@ import pytest
 from serving.api.errors import ErrorAnswer
 from serving.api.schemas import FeedAnswer, RankAnswer
 from serving.archive.commits import SegmentKind
-from tests.e2e.server import Server
+from tests.e2e.server import ACCESS_LOG, Server
 from tests.serving.api.bad_requests import BAD_REQUESTS, BadRequest
 
 BODY_LIMIT_BYTES = 2 << 20
@@ -194,7 +194,7 @@ class HostContract:
     def test_the_access_log_is_written_without_users(self, server: Server) -> None:
         user = f"user-{uuid4()}"
         feed(server, user)
-        text = "".join(path.read_text() for path in (server.folder / "log").glob("*.jsonl"))
+        text = "".join(path.read_text() for path in (server.folder / ACCESS_LOG).glob("*.jsonl"))
         assert user not in text
         assert "/v1/feed" in {json.loads(line)["route"] for line in text.splitlines()}
 

@@ -18,6 +18,7 @@ from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
 
 ROOT = Path(__file__).parents[2]
+ARCHIVE, ACCESS_LOG = "log/events", "log/access"  # below the folder, which is laid out as var
 START_LIMIT_S = 150
 STOP_LIMIT_S = 60
 
@@ -53,9 +54,7 @@ class Server:
 
     def archived(self, kind: SegmentKind) -> list[dict[str, Any]]:
         """Rows of the archive."""
-        rows: list[dict[str, Any]] = read_rows(
-            LocalStore(self.folder / "archive"), kind
-        ).to_pylist()
+        rows: list[dict[str, Any]] = read_rows(LocalStore(self.folder / ARCHIVE), kind).to_pylist()
         return rows
 
 
@@ -84,8 +83,8 @@ def launched(
     environ = os.environ | {
         "TIDEGATE__STATE__FOLDER": str(folder / "state"),
         "TIDEGATE__ARCHIVE__INTERVAL_S": "0.2",
-        "TIDEGATE__ARCHIVE__LOCATION": str(folder / "archive"),
-        "TIDEGATE__LOG__FOLDER": str(folder / "log"),
+        "TIDEGATE__ARCHIVE__LOCATION": str(folder / ARCHIVE),
+        "TIDEGATE__LOG__FOLDER": str(folder / ACCESS_LOG),
         "TIDEGATE__RECORDS__FOLDER": str(folder / "records"),
         "TIDEGATE__RECORDS__SECRETS": str(folder / "secrets"),
         "TIDEGATE__MEDIA__FOLDER": str(folder / "media"),

@@ -5,12 +5,16 @@ import pytest
 
 from configs.load import ConfigError
 from embeddings.feed_model import load_feed_model
-from serving.api.services import DEFAULT_SURFACE
 from serving.app import Settings, engine_of, golden_question, load_bundle, open_state, read_settings
+from serving.feed.rules import FeedRules
 from tests.conftest import SERVING_CONFIG
 from tests.feed_bundles import make_feed_bundle
 
 FEEDS = {"TIDEGATE__FEEDS": str(SERVING_CONFIG.parent / "feeds")}
+
+
+def rules_of(settings: Settings, surface: str | None) -> FeedRules:
+    return settings.rulebook.rules(surface, None, 0)
 
 
 def test_settings_hold_every_surface_and_absolute_paths(
@@ -21,10 +25,11 @@ def test_settings_hold_every_surface_and_absolute_paths(
     (tmp_path / "feeds" / "home.yaml").write_text("sources: {interest_candidates: 50}")
     monkeypatch.chdir(tmp_path)
     settings = read_settings(SERVING_CONFIG, {"TIDEGATE__FEEDS": "feeds"})
-    assert set(settings.surfaces) == {"default", "home"}
-    assert settings.surfaces["default"].creator_window == 5
-    assert settings.surfaces["home"].interest_candidates == 50
-    assert settings.surfaces["home"].creator_window == 8
+    assert set(settings.rulebook.surfaces) == {"default", "home"}
+    assert rules_of(settings, "default").creator_window == 5
+    assert rules_of(settings, "elsewhere").creator_window == 5
+    assert rules_of(settings, "home").interest_candidates == 50
+    assert rules_of(settings, "home").creator_window == 8
     serving = settings.serving
     folders = [serving.bundles, serving.feeds, serving.state.folder, serving.log.folder]
     assert [os.path.isabs(folder) for folder in folders] == [True] * 4
@@ -43,7 +48,7 @@ def test_a_catalogue_without_creators_or_durations_serves(tmp_path: Path) -> Non
     engine = engine_of(load_feed_model(tmp_path / "bare"))
     question = golden_question(engine.model.vocabulary)
     settings = read_settings(SERVING_CONFIG, FEEDS)
-    page = engine.feed(question, settings.surfaces[DEFAULT_SURFACE])
+    page = engine.feed(question, rules_of(settings, None))
     assert len(page.items) == 20
     assert {item.creator_id for item in page.items} == {None}
 
@@ -51,7 +56,7 @@ def test_a_catalogue_without_creators_or_durations_serves(tmp_path: Path) -> Non
 def test_the_golden_question_of_a_tiny_catalogue_is_answered(tmp_path: Path) -> None:
     make_feed_bundle(tmp_path / "tiny", 3, seed=3)
     settings = read_settings(SERVING_CONFIG, FEEDS)
-    bundle = load_bundle(tmp_path / "tiny", settings.surfaces[DEFAULT_SURFACE])
+    bundle = load_bundle(tmp_path / "tiny", rules_of(settings, None))
     assert len(bundle.question.recent) == 3
     assert bundle.answer == ()  # everything was liked already
 

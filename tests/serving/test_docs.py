@@ -1,4 +1,4 @@
-"""`docs/serve.md` names every setting and every stable code."""
+"""`docs/serve.md` and `docs/feed.md` name every setting and every stable code."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,14 @@ import pytest
 from pydantic import BaseModel
 
 from configs.exposure import ExposureConfig
-from configs.schema import FeedConfig, ServingConfig
+from configs.feed import FeedConfig
+from configs.schema import ServingConfig
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
+from serving.feed.words import WORDS
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+PAGES = ("serve.md", "feed.md")
+PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
 CORE = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "serving").rglob("*.py"))
 
 
@@ -42,7 +45,7 @@ def test_every_code_is_explained() -> None:
     degraded = re.findall(
         r'"(unknown_\w+|\w+_unknown|\w+_unreachable|interests_not_finite|not_personalised)"', CORE
     )
-    reasons = re.findall(r'Reason\("(\w+)"', CORE)
+    reasons = list(WORDS)
     removed = [rule.reason for rule in DEFAULT_FILTERS + FACT_FILTERS] + ["unknown", "repeated"]
     for codes in (errors, degraded, reasons, removed):
         assert codes

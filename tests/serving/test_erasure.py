@@ -1,5 +1,6 @@
 """Erasure over all stores, and what a crash between any two steps leaves to do."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,9 +18,11 @@ from serving.archive.reading import count_rows
 from serving.archive.store import ArchiveStore, LocalStore
 from serving.bundles.receipts import settle
 from serving.erasure import StoreEraser
-from serving.live.erasure import held_keys
+from serving.live.erasure import USER_KEYS, held_keys
 from serving.live.event_stream import BARRED
+from serving.live.scripts import FOLDER
 from serving.records.contracts import Erasures, Stores
+from serving.records.tables import metadata
 from serving.stores import open_stores
 from tests.serving.archive.streams import (
     START_MS,
@@ -101,10 +104,21 @@ def test_a_state_that_lost_its_disk_learns_again_whom_to_refuse(
     assert eraser.waiting()
     eraser.work_off(store, lambda: None)
     assert not eraser.waiting()
-    client.flushall()
-    eraser.work_off(store, lambda: None)
-    assert client.smembers(BARRED) == {stores.users.subject("u1").encode()}
+    for lost in (set(), {"somebody of before a restore", "somebody else"}):
+        client.flushall()
+        if lost:
+            client.sadd(BARRED, *lost)
+            eraser = StoreEraser(stores.erasures, {"state": client})
+        eraser.work_off(store, lambda: None)
+        assert client.sismember(BARRED, stores.users.subject("u1"))
     client.close()
+
+
+def test_every_place_that_names_users_is_known_to_the_erasure() -> None:
+    scripts = "".join(path.read_text() for path in FOLDER.glob("*.lua"))
+    assert set(re.findall(r"'(\w+):' \.\. user\b", scripts)) == set(USER_KEYS)
+    named = {name for name, table in metadata.tables.items() if "user_id" in table.columns}
+    assert named == {"users", "blocks", "erasure_receipts"}
 
 
 def test_a_receipt_is_done_when_every_bundle_read_its_data_later(

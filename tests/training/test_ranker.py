@@ -1,5 +1,6 @@
 """The ranker's recipe on a small simulated world, and that serving computes what training did."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import pytest
 from configs.load import load
 from configs.ranking import RankerConfig
 from embeddings.feed_model import FeedModel, load_feed_model
+from embeddings.live_model import LiveModel
 from models.features import History, batch_histories, empty_history
 from models.ranking_features import ItemCounters, RankingContext
 from models.tasks import PREDICTIONS, TASKS, WATCH_RATIO
-from training import train_ranker, train_two_tower
+from training import evaluate, train_ranker, train_two_tower, tree_baseline
 from training.datasets.load import load_dataset
 from training.ranking_arrays import hours_of, places_of
 from training.ranking_examples import past_of
-from training.ranking_study import Study, in_rows_of, study_of
+from training.ranking_study import Study, as_requests, in_rows_of, study_of
 
 WORLD = "world: {users: 120, items: 80}\nlog: {days: 5, recorded_share: 0.2}\n"
 TOWERS = """
@@ -26,7 +28,7 @@ fit: {epochs: 1, evaluate_every: 1, batch_size: 32, learning_rate: 0.05}
 """
 RANKER = """
 data: {least_reactions: 20, impressions_limit: 3000}
-network: {seeds: 2, hidden: 16, experts: 2, width: 8, dropout: 0.1}
+network: {seeds: 2, hidden: 16, width: 8, dropout: 0.1}
 fit: {epochs: 3, batch_size: 128}
 """
 
@@ -38,7 +40,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (("world", WORLD), ("towers", TOWERS), ("ranker", RANKER)):
         (root / f"{name}.yaml").write_text(text)
     data = f"--dataset simulator --data {root / 'world.yaml'} --threads 1"
-    train_two_tower.main(f"{data} --out {root / 'towers'} --config {root / 'towers.yaml'}".split())
+    train_two_tower.main(
+        (
+            f"{data} --protocol time-split --out {root / 'towers'} --config {root / 'towers.yaml'}"
+        ).split()
+    )
     train_ranker.main(
         f"{data} --bundle {root / 'towers'} --out {root / 'ranked'}"
         f" --config {root / 'ranker.yaml'}".split()
@@ -161,6 +167,63 @@ def test_what_an_item_earned_raises_its_rate(model: FeedModel) -> None:
         for r in (low, high)
     )
     assert (of_high > of_low).mean() > 0.9
+
+
+def test_a_late_item_is_ranked_by_its_content(model: FeedModel) -> None:
+    live = LiveModel(model)
+    assert live.ranker is not None
+    known = model.items.take([0]).to_pylist()[0]
+    live.put(live.embed([known | {"item_id": "late", "creator_id": "nobody"}]))
+    row = live.vocabulary.row("late")
+    assert row == len(model.vocabulary)
+    assert live.ranker.base is not None
+    predictions = live.ranker.predict(request(model, live.ranker.base), np.array([0, row]))
+    told = [*map(PREDICTIONS.index, live.ranker.facts.tasks)]
+    assert np.isfinite(predictions[:, told]).all()
+    assert not np.array_equal(predictions[0, told], predictions[1, told])
+    of_bundle = model.ranker
+    assert of_bundle is not None
+    np.testing.assert_array_equal(
+        predictions[:1], of_bundle.predict(request(model, of_bundle.base), np.array([0]))
+    )
+
+
+def test_the_ranker_is_judged_beside_tuned_trees(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_baseline, "TRIED", tree_baseline.TRIED[:1])
+    evaluate.main(
+        f"ranker --bundle {root / 'ranked'} --dataset simulator --data {root / 'world.yaml'}"
+        f" --config {root / 'ranker.yaml'}".split()
+    )
+    report = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    rows = {row["model"]: row for row in report["rows"]}
+    assert set(rows) == {"ranker", "lightgbm", "item_rate", "two_tower", "popularity"}
+    assert all(0 <= rows[name]["user_auc_long_view"] <= 1 for name in rows)
+    gap, low, high = report["figures"]["user_auc_click_minus_lightgbm"]
+    assert low <= gap <= high
+    assert len(report["figures"]["observed_over_predicted_long_view"]) == 10
+    assert report["figures"]["impressions"] > 50
+    assert any("lower end" in bar for bar in report["bars"])
+
+
+def test_a_bundle_that_may_know_the_answers_is_not_judged(root: Path) -> None:
+    towers = load_feed_model(root / "towers")
+    with pytest.raises(SystemExit, match="holds no ranker"):
+        evaluate.main(f"ranker --bundle {root / 'towers'} --dataset simulator".split())
+    assert towers.manifest.data.protocol == "time-split"
+
+
+def test_requests_share_one_history(model: FeedModel, study: Study) -> None:
+    late = np.arange(len(study.shown)) > len(study.shown) // 2
+    requests = as_requests(model, study, late)
+    users = requests.shown.user_rows
+    some = np.flatnonzero(users == np.bincount(users).argmax())
+    assert len(some) > 2
+    assert (requests.user[some] == requests.user[some[0]]).all()
+    running = study.user[late]
+    np.testing.assert_array_equal(requests.user[some[0]], running[some[0]])
+    assert not (running[some] == running[some[0]]).all()
 
 
 def test_a_bundle_of_another_dataset_is_refused(root: Path) -> None:

@@ -1,6 +1,5 @@
 """What a policy may know of people: what they did and what they were shown, and nothing planted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,8 @@ from models.features import (
     ACTION_CODES,
     UNKNOWN_WATCH_RATIO,
     History,
-    batch_histories,
     HistoryBatch,
+    batch_histories,
 )
 from models.ranking_features import ItemCounters
 from models.tasks import TASKS

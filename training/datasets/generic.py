@@ -37,8 +37,19 @@ def load(folder: Path) -> Interactions:
     events = read_table(folder, "events")
     if events is None:
         raise FileNotFoundError(f"{folder}: no events with an ending of {sorted(READERS)}")
-    events = with_long_views(with_defaults(events, folder))
-    items, users = read_table(folder, "items"), read_table(folder, "users")
+    events = with_defaults(events, folder)
+    return interactions_of(events, read_table(folder, "items"), read_table(folder, "users"))
+
+
+def interactions_of(
+    events: pa.Table, items: pa.Table | None, users: pa.Table | None
+) -> Interactions:
+    """Tables with every column of the contract, checked; plays become long views where they are.
+
+    Raises:
+        ValueError: the tables break the contract.
+    """
+    events = with_long_views(events)
     return checked(
         Interactions(
             events,

@@ -20,6 +20,8 @@ DATASETS = (*READERS, "simulator")
 def load_dataset(name: str, folder: Path | None, seed: int) -> Interactions:
     """Read the dataset `name` from `folder`; the simulator draws a world by `seed` instead.
 
+    The interactions of our own server are named by its configuration, a ``.yaml`` file.
+
     Raises:
         ValueError: a folder is needed and none is given, or its tables break the contract.
         FileNotFoundError: the folder lacks a file.
@@ -30,6 +32,10 @@ def load_dataset(name: str, folder: Path | None, seed: int) -> Interactions:
         return load(folder, seed)
     if folder is None:
         raise ValueError(f"--data: the dataset {name} is read from a folder; name it")
+    if name == "interactions" and folder.suffix == ".yaml":
+        from training.datasets.event_log import load as load_log
+
+        return load_log(folder)
     return READERS[name](folder)
 
 

@@ -1,7 +1,9 @@
 import asyncio
 import json
+import shutil
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,9 +11,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from models.bundle import publish
 from serving.api.services import Services
 from serving.app import Settings, build
 from serving.live.memory_state import MemoryState
+from tests.conftest import settings_in
 
 T = TypeVar("T")
 
@@ -68,3 +72,42 @@ def served(settings: Settings) -> Iterator[Served]:
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()
     app.state.services.stores.close()
+
+
+@pytest.fixture
+def moderated(
+    settings: Settings, bundles: Path, moderation_bundle: Path, tmp_path: Path
+) -> Iterator[Served]:
+    """The app with a moderation bundle of its own beside the feed's."""
+    with moderating(settings, bundles, moderation_bundle, tmp_path) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def judging(
+    bundles: Path,
+    migrated_records: Path,
+    moderation_bundle: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Served]:
+    """The same for a whole file of tests that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("judging")
+    settings = settings_in(folder, bundles, migrated_records)
+    with moderating(settings, bundles, moderation_bundle, folder) as app:
+        yield app
+
+
+@contextmanager
+def moderating(
+    settings: Settings, bundles: Path, moderation_bundle: Path, folder: Path
+) -> Iterator[Served]:
+    """The app over a copy of some bundles that has a moderation bundle, too."""
+    shutil.copytree(bundles, folder / "bundles", symlinks=True)
+    publish(moderation_bundle, folder / "bundles", "moderation")
+    serving = settings.serving.model_copy(update={"bundles": folder / "bundles"})
+    app = build(replace(settings, serving=serving), MemoryState(), process="test")
+    client = Client(app)
+    yield Served(client, app, settings.serving.log.folder / "test.jsonl")
+    client.close()
+    app.state.services.stores.close()
+    app.state.services.moderation.close()

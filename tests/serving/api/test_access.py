@@ -21,7 +21,7 @@ ASKED = {"user_id": "u", "k": 3}
 def served(settings: Settings) -> Iterator[Served]:
     """The app with keys required."""
     serving = settings.serving.model_copy(update={"access": AccessSection(required=True)})
-    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
+    app = build(replace(settings, serving=serving), MemoryState(), process="test")
     client = Client(app)
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()

@@ -2,6 +2,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from embeddings.feed_model import KIND
 from models.bundle import current, make_current, publish
 from serving.app import Settings, build, load_bundle
 from serving.bundles.publishing import activate_published
-from serving.hot_swap import SwapLimits, adopt_published, connect
+from serving.hot_swap import SwapLimits, adopt_published, connect, feed_seat
 from serving.live.memory_state import MemoryState
 from tests.feed_bundles import make_feed_bundle
 from tests.serving.api.conftest import Client, Served
@@ -33,12 +34,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(settings: Settings, root: Path) -> Iterator[Served]:
     """An app with one follower, which only moves when it is asked to."""
     serving = settings.serving.model_copy(update={"bundles": root})
-    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
+    app = build(replace(settings, serving=serving), MemoryState(), process="test")
     services = app.state.services
     rules = services.rules(None)
     adopt_published(services.stores, root)
-    board = MemoryBoard()
-    connect(services, board, lambda folder: load_bundle(folder, rules), SwapLimits(root, 20.0))
+    seat = feed_seat(services, lambda version: load_bundle(root / KIND / version, rules))
+    connect(services, KIND, MemoryBoard(), seat, SwapLimits(root, 20.0))
     client = Client(app)
     yield Served(client, app, settings.serving.log.folder / "test.jsonl")
     client.close()

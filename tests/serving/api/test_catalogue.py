@@ -1,6 +1,8 @@
 """Items, media and creators over HTTP."""
 
+import errno
 import hashlib
+import os
 from typing import Any
 
 import pytest
@@ -99,6 +101,20 @@ def test_bad_media_is_refused_and_leaves_nothing(served: Served) -> None:
     assert not [path for path in served.services.media.rglob("*") if path.is_file()]
     assert upload(served, b"y").status_code == 201
     assert upload(served, b"y", "video/mp4").json()["error"]["code"] == "conflict"
+
+
+def test_a_full_disk_leaves_nothing_of_an_upload(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        refused = upload(served, b"picture")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (507, "storage_full")
+    assert not [path for path in served.services.media.rglob("*") if path.is_file()]
+    assert upload(served, b"picture").status_code == 201
 
 
 def test_media_of_more_bytes_than_another_body_may_have_is_taken(served: Served) -> None:

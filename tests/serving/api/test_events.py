@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from serving.api.errors import ErrorAnswer, ErrorBody
+from serving.live.state import StateFullError
 from tests.serving.api.conftest import Served
 
 NOW = 1_800_000_000_000
@@ -125,3 +126,14 @@ def test_clocks_within_the_limits_are_taken(served: Served) -> None:
 def test_undoing_an_event_is_an_event(served: Served) -> None:
     undone = [play(n, type=name) for n, name in enumerate(("unlike", "unfollow", "refund", "skip"))]
     assert counts(send(served, *undone)) == (202, 4, 0)
+
+
+def test_a_full_disk_is_told_apart_from_an_outage(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise StateFullError("no room")
+
+    monkeypatch.setattr(served.services.state, "append", full)
+    refused = send(served, play(1))
+    assert (refused.status_code, error(refused).code) == (507, "storage_full")

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from embeddings.live_model import LiveModel
-from serving.api.schemas import FeedAnswer, RankAnswer
-from serving.feed.contracts import FeedRules
+from serving.api.schemas import FeedAnswer, PageAnswer, RankAnswer
+from serving.feed.rules import FeedRules
+from serving.feed.timetable import Rulebook, unchanging
 from serving.live.event_stream import Appended, LoggedEvent
 from serving.live.pages import CommittedPage, Impression, PageDraft
 from serving.live.state import StateUnreachableError, UserState
@@ -30,7 +31,7 @@ def feed(served: Served, **body: Any) -> FeedAnswer:
     return FeedAnswer.model_validate(answer.json())
 
 
-def item_ids(answer: FeedAnswer) -> list[str]:
+def item_ids(answer: PageAnswer) -> list[str]:
     return [item.item_id for item in answer.items]
 
 
@@ -150,7 +151,8 @@ def test_every_part_of_the_context_is_taken(served: Served) -> None:
 
 def test_a_surface_has_its_own_rules(served: Served) -> None:
     strict = FeedRules(500, 100, creator_window=100, creator_limit=1)
-    served.services.surfaces = {**served.services.surfaces, "home": strict}
+    surfaces = served.services.rulebook.surfaces
+    served.services.rulebook = Rulebook("t", {**surfaces, "home": unchanging(strict)}, "default")
     page = feed(served, user_id="u", k=30, context={"surface": "home"})
     creators = [item.creator_id for item in page.items]
     assert len(creators) == len(set(creators))
@@ -195,4 +197,4 @@ def test_a_score_that_is_no_number_is_null_and_counted(served: Served) -> None:
     model.popularity = np.full(len(model.vocabulary), np.nan, np.float32)
     answer = feed(served, user_id="u", k=2)
     assert [item.score for item in answer.items] == [None, None]
-    assert "tidegate_nan_scores_total 100.0" in served.client.get("/metrics").text
+    assert "tidegate_nan_scores_total 200.0" in served.client.get("/metrics").text

@@ -49,7 +49,7 @@ def test_a_stored_item_is_found_by_whom_its_content_is_near(served: Served) -> N
 def test_what_someone_did_with_a_new_item_shapes_their_feed(served: Served) -> None:
     rows = [twin(served, "item-7", f"new-{n}", creator_id=f"c-{n}") for n in range(3)]
     store(served, *rows)
-    assert {"new-1", "new-2"} <= set(feed(served, **liked("new-0")))
+    assert {"new-1", "new-2"} <= set(feed(served, 60, **liked("new-0")))
 
 
 def test_a_change_of_facts_counts_at_once(served: Served) -> None:

@@ -15,7 +15,7 @@ def test_a_line_tells_how_a_request_went_but_not_whose_it_was(served: Served) ->
     assert line["route"] == "/v1/feed"
     assert (line["method"], line["status"], line["items"]) == ("POST", 200, 2)
     assert line["degraded"] == ["unknown_user"]
-    stages = {"hydrate", "sources", "filters", "scorers", "selectors", "commit"}
+    stages = {"hydrate", "sources", "filters", "exploration", "scorers", "selectors", "commit"}
     assert set(line["stages"]) == stages
     assert line["took_ms"] > 0
     assert "user-of-old" not in served.log.read_text()

@@ -1,40 +1,18 @@
 """From an upload to what its viewers get, through the records and the cascade."""
 
 import logging
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.bundle import publish
-from serving.app import Settings, build
-from serving.live.memory_state import MemoryState
 from serving.moderation.certificates import EVERYTHING, Certificate
 from serving.records.moderation import Checks, Claim
 from serving.settling import ATTEMPTS, Settling
-from tests.serving.api.conftest import Client, Served
+from tests.serving.api.conftest import Served
 
 CLAIM = "口碑好，全国 销量第一"
 ABUSE = "those immigrants are vermin"
-
-
-@pytest.fixture
-def moderated(
-    settings: Settings, bundles: Path, moderation_bundle: Path, tmp_path: Path
-) -> Iterator[Served]:
-    """The app with a moderation bundle of its own beside the feed's."""
-    shutil.copytree(bundles, tmp_path / "bundles", symlinks=True)
-    publish(moderation_bundle, tmp_path / "bundles", "moderation")
-    serving = settings.serving.model_copy(update={"bundles": tmp_path / "bundles"})
-    app = build(Settings(serving, settings.surfaces), MemoryState(), process="test")
-    client = Client(app)
-    yield Served(client, app, settings.serving.log.folder / "test.jsonl")
-    client.close()
-    app.state.services.stores.close()
-    app.state.services.moderation.close()
 
 
 def settling(served: Served) -> Settling:
@@ -45,7 +23,8 @@ def settling(served: Served) -> Settling:
         pass
 
     checks, catalogue = services.stores.moderation.checks, services.stores.catalogue
-    return Settling(checks, catalogue, services.moderation, tell, services.metrics, 0.01)
+    desk, media = services.moderation, services.media
+    return Settling(checks, catalogue, lambda: desk, media, tell, services.metrics, 0.01)
 
 
 def certify_passes(served: Served) -> None:
@@ -133,6 +112,9 @@ class Broken:
         assert served.services.moderation is not None
         self.moderator = served.services.moderation.moderator
 
+    async def picture(self, content: bytes) -> Any:
+        raise AssertionError("the item has no picture")
+
     async def judge(self, *_: Any) -> Any:
         raise RuntimeError("out of memory")
 
@@ -141,7 +123,7 @@ def test_what_cannot_be_judged_is_tried_again_and_then_shown_to_people(
     moderated: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     upload(moderated, "tea", title="I love tea")
-    work = replace(settling(moderated), desk=Broken(moderated))
+    work = replace(settling(moderated), desk=lambda: Broken(moderated))
     with caplog.at_level(logging.CRITICAL, "tidegate.moderation"):
         assert moderated.client.run(work.step()) == 1
         waiting = check(moderated, "tea")

@@ -1,12 +1,16 @@
 """What is recorded of people, over HTTP."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serving.api import erasures
+from serving.archive.archiver import Archiver
+from serving.archive.store import LocalStore
 from serving.live.memory_state import MemoryState
 from tests.serving.api.conftest import Served
+from tests.serving.archive.streams import START_MS, MemoryStream, event_fields, served_fields
 
 PATH = "/v1/users/u-1"
 FACTS = {
@@ -90,3 +94,20 @@ def test_events_of_the_erased_are_refused_and_their_pages_are_anonymous(served: 
     draft, _ = state.served[-1]
     assert draft.user_id == ""
     assert b"u-1" not in draft.header
+
+
+def test_the_export_holds_what_is_archived(served: Served) -> None:
+    stream = MemoryStream()
+    for n, user in enumerate(("u-1", "u-2")):
+        stream.add(START_MS + 2 * n, event_fields(f"{user}-a", f"{user}-b", user=user))
+        stream.add(START_MS + 2 * n + 1, served_fields(f"r-{user}", "i1", user=user))
+    folder = Path(served.services.archive.root)  # type: ignore[attr-defined]
+    Archiver(stream, LocalStore(folder)).drain()
+    found = served.client.get(f"{PATH}/export").json()
+    assert [row["event_id"] for row in found["events"]] == ["u-1-a", "u-1-b"]
+    assert [(row["request_id"], row["item_id"]) for row in found["served"]] == [("r-u-1", "i1")]
+    assert found["user"] is None
+    (damaged, *_) = (folder / "segments").rglob("events-*.parquet")
+    damaged.write_bytes(b"x")
+    refused = served.client.get(f"{PATH}/export")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "archive_unreadable")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.archive.archiver import Archiver
-from serving.archive.commits import ArchiveError, cursor, view
+from serving.archive.commits import ArchiveError, cursor, quarantine, view
 from serving.archive.compaction import compact, erase
 from serving.archive.reading import count_rows, read_rows
 from serving.archive.rows import SCHEMAS
@@ -108,6 +108,26 @@ def test_a_damaged_file_is_named(store: LocalStore, place: str) -> None:
     with pytest.raises(ArchiveError, match=f"{name}.*restore"):
         [read_rows(store, kind) for kind in SCHEMAS]
     assert path.exists()
+
+
+def test_what_is_set_aside_stops_everything_that_deletes(store: LocalStore) -> None:
+    Archiver(filled(0), store).drain()
+    name = next(n for n in store.names("segments") if "events" in n)
+    whole = store.read(name)
+    (store.root / name).write_bytes(b"damaged")
+    with pytest.raises(ArchiveError) as found:
+        compact(store, TODAY)
+    assert quarantine(store, found.value.damaged) == f"quarantine/{name}"
+    before = store.names("")
+    for attempt in (lambda: compact(store, TODAY), lambda: erase(store, "u1")):
+        with pytest.raises(ArchiveError, match=f"{name}: damaged and set aside"):
+            attempt()
+    Archiver(filled(1), store).drain()
+    assert set(before) < set(store.names(""))
+    store.put_new(name, whole)
+    store.delete(f"quarantine/{name}")
+    assert compact(store, TODAY) == ["2027-01-15", "2027-01-16"]
+    assert len(event_ids(store)) == 12
 
 
 def test_a_missing_segment_is_named(store: LocalStore) -> None:

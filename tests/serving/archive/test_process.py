@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from serving.archive.commits import BATCHES
+from serving.archive.commits import BATCHES, QUARANTINE, SEGMENTS, ArchiveError
 from serving.archive.process import ArchiverProcess
+from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
 from serving.live.supervisor import StateServer
 from tests.e2e.server import alive
@@ -75,21 +76,28 @@ def test_it_ends_with_a_launcher_that_was_killed(server: StateServer, tmp_path: 
     assert launcher.returncode == -signal.SIGKILL
 
 
-def test_a_damaged_archive_is_named_and_left_as_it_is(
+def test_a_damaged_archive_is_named_and_set_aside_while_archiving_goes_on(
     server: StateServer, client: Redis, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     damaged = tmp_path / BATCHES / "2026-01-01" / "x.json"
     damaged.parent.mkdir(parents=True)
     damaged.write_text("{")
+    unnamed = tmp_path / SEGMENTS / "2026-01-01" / "of-the-damaged-commit.parquet"
+    unnamed.parent.mkdir(parents=True)
+    unnamed.write_bytes(b"rows")
     client.xadd("events", event_fields("a"))
     archiver = ArchiverProcess({"state": server.url}, str(tmp_path), INTERVAL_S)
     archiver.start()
-    said = ""
-    deadline = time.monotonic() + 30
-    while "cannot archive" not in said:
-        said += capfd.readouterr().err
-        assert time.monotonic() < deadline
+    until(lambda: client.xlen("events") == 0)
     archiver.stop()
-    assert str(damaged.name) in said
-    assert damaged.read_text() == "{"
-    assert client.xlen("events") == 1
+    assert "x.json: damaged commit file" in capfd.readouterr().err
+    aside = tmp_path / QUARANTINE / BATCHES / "2026-01-01" / "x.json"
+    assert (aside.read_text(), damaged.exists()) == ("{", False)
+    assert unnamed.exists()
+    store = LocalStore(tmp_path)
+    with pytest.raises(
+        ArchiveError, match=r"quarantine/commits.*x\.json.*restore commits.*x\.json"
+    ):
+        read_rows(store, "events")
+    store.delete(f"{QUARANTINE}/{BATCHES}/2026-01-01/x.json")  # given up
+    assert event_ids(store) == ["a"]

@@ -11,8 +11,8 @@ from embeddings.index import ExactIndex
 from embeddings.vocabulary import Vocabulary
 from models.arrays import Mask, Rows, Vectors
 from models.features import HistoryBatch
-from serving.feed.contracts import FeedRules
 from serving.feed.engine import FeedEngine
+from serving.feed.rules import FeedRules
 from serving.feed.shelf import make_shelf
 
 NOW_MS = 1_800_000_000_000

@@ -17,7 +17,8 @@ from serving.feed.admission import (
     retry_after_s,
     smoothed,
 )
-from serving.feed.contracts import Behaviour, DeadlineError, FeedRequest, FeedRules
+from serving.feed.contracts import Behaviour, DeadlineError, FeedRequest
+from serving.feed.rules import FeedRules
 from tests.serving.feed.fixed_model import NOW_MS, RULES, engine_over, ring_model
 
 SECONDS = st.floats(0, 5, allow_nan=False)

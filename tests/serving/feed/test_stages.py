@@ -13,8 +13,9 @@ from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.explain import nearest_rows
 from serving.feed.filters import DEFAULT_FILTERS, Filter, filtered
 from serving.feed.hydrate import Viewer, hydrate
+from serving.feed.rules import DiversityRules, WindowRule
 from serving.feed.scorers import interest_scores
-from serving.feed.selectors import spread_creators
+from serving.feed.selectors import Choice, Grouping, selected
 from serving.feed.shelf import NO_CREATOR, POPULAR_DEPTH, make_shelf
 from serving.feed.terms import ANYONE, terms_of
 from tests.item_table import item_table
@@ -103,11 +104,14 @@ def test_any_filter_can_be_added() -> None:
 
 
 def spread(codes: list[int], k: int, window: int, limit: int) -> list[int]:
-    creators = [None if code < 0 else f"creator-{code}" for code in codes]
-    items = item_table([{"creator_id": creator} for creator in creators])
-    shelf = make_shelf(items, np.zeros(len(codes), np.float32))
-    page = spread_creators(unscored(np.arange(len(codes)), "interest"), shelf, k, window, limit)
-    return [int(row) for row in page.rows]
+    choice = Choice(
+        merits=np.zeros(len(codes)),
+        unit=np.zeros((len(codes), 2), np.float32),
+        diversity=DiversityRules(),
+        groupings=[Grouping("creator_spread", np.array(codes), WindowRule(window, limit))],
+        small=np.zeros(len(codes), bool),
+    )
+    return [int(n) for n in selected(choice, k).order]
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_ranker_decides_where_there_is_one() -> None:
     plain = engine_over(ring_model())
     ranker = FixedRanker()
     engine = replace(plain, ranker=ranker, signals=SignalBoard(plain.shelf.facts))
-    request = FeedRequest(3, NOW_MS, liked(10), local_hour=21.5)
+    request = FeedRequest(3, NOW_MS, liked(10), told_hour=21.5)
     page = engine.feed(request, RULES)
     assert ids(page) == sorted(ids(page), key=lambda one: -int(one[5:]))
     assert page.items[0].score == pytest.approx(0.35 * int(page.items[0].item_id[5:]) / 100)

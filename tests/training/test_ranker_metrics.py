@@ -1,0 +1,59 @@
+"""AUCs within users and over all, their intervals, and calibration."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from training.calibration import decile_ratios, platt
+from training.metrics import (
+    bootstrap_difference,
+    bootstrap_value,
+    pooled_auc,
+    user_aucs,
+)
+
+
+@pytest.fixture
+def rows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    users = random.integers(0, 30, 400)
+    labels = (random.random(400) < 0.3).astype(np.float64)
+    return users, labels, random.integers(0, 12, 400) + labels
+
+
+def test_auc_is_scikit_learns_with_ties(rows: tuple[np.ndarray, ...]) -> None:
+    users, labels, scores = rows
+    assert pooled_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    within = user_aucs(users, labels, scores)
+    for user in range(30):
+        own = users == user
+        if 0 < labels[own].sum() < own.sum():
+            expected = roc_auc_score(labels[own], scores[own])
+            assert within[user] == pytest.approx(expected)
+        else:
+            assert np.isnan(within[user])
+    assert np.isnan(pooled_auc(np.ones(3), np.arange(3.0)))
+
+
+def test_intervals_hold_the_value(rows: tuple[np.ndarray, ...]) -> None:
+    users, labels, scores = rows
+    value, low, high = bootstrap_value(pooled_auc, users, labels, scores)
+    assert low < value < high
+    assert value == pooled_auc(labels, scores)
+    gap, lower, upper = bootstrap_difference(scores + 1, scores)
+    assert gap == pytest.approx(1)
+    assert [lower, upper] == pytest.approx([1, 1])
+
+
+def test_platt_undoes_a_known_distortion() -> None:
+    random = np.random.default_rng(1)
+    truth = random.normal(-1, 1.5, 40_000)
+    labels = (random.random(40_000) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+    slope, offset = platt(((truth - 0.7) / 2).astype(np.float32), labels)
+    assert slope == pytest.approx(2, abs=0.1)
+    assert offset == pytest.approx(0.7, abs=0.1)
+    ratios = decile_ratios(1 / (1 + np.exp(-truth)), labels.astype(np.float64))
+    assert len(ratios) == 10
+    assert all(0.8 < ratio < 1.25 for ratio in ratios)
+    twice = decile_ratios(np.full(1000, 0.5), np.zeros(1000))
+    assert twice == [0.0] * 10
