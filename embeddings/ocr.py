@@ -14,7 +14,7 @@ from models.arrays import Box, Pixels, Vectors
 LONGEST_SIDE = 960  # pixels; time grows with the area, and claims are written large
 SCOUTED_SIDE = 320
 LEAST_CONFIDENCE = 0.5  # below it mostly texture was read
-_LINE_PROPORTION = 1.8  # of length to height; textures that look like letters are squarish
+_LINE_PROPORTION = 1.5  # of length to height; textures that look like letters are squarish
 _WIDER = 0.9  # of a line's height, at each end
 _TURNED = 1.5  # of height to width: a line that runs down the picture
 _SETTINGS = {

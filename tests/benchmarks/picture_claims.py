@@ -97,14 +97,14 @@ def main() -> None:
     figures: dict[str, Any] = {"part": options.part, "each": options.each}
     bars: dict[str, bool] = {}
     for language, region in REGIONS.items():
-        rng = np.random.default_rng((options.seed, region == "CN"))
-        outcomes = [
-            judged(composed(benign, language, options.part, breaking, rng), reader, book, region)
-            for breaking in (True, False)
-            for _ in tqdm(
+        outcomes = []
+        for breaking in (True, False):
+            for n in tqdm(
                 range(options.each), desc=f"{language} {'claims' if breaking else 'honest'}"
-            )
-        ]
+            ):
+                rng = np.random.default_rng((options.seed, n, breaking, region == "CN"))
+                picture = composed(benign, language, options.part, breaking, rng)
+                outcomes.append(judged(picture, reader, book, region))
         found = language_figures(outcomes)
         figures[language] = found
         bars[f"{language}: recall >= .9"] = found["recall"] >= 0.9

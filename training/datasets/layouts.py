@@ -169,16 +169,18 @@ def _turned(ink: Letters, degrees: float) -> Letters:
 
 
 def _halves(text: str) -> tuple[str, ...]:
-    """A line broken near its middle: between words, or between ideographs."""
-    if len(text) < 4:
-        return (text,)
+    """A line broken near its middle: between words, or between ideographs; no code is broken."""
     if " " in text:
         words = text.split(" ")
         middle = (len(words) + 1) // 2
         return " ".join(words[:middle]), " ".join(words[middle:])
-    if text.isascii():
+    middle = len(text) / 2
+    places = [at for at in range(2, len(text) - 1) if text[at - 1 : at + 1].isalpha()]
+    places = [at for at in places if not (text[at - 1].isascii() or text[at].isascii())]
+    if not places:
         return (text,)
-    return text[: len(text) // 2], text[len(text) // 2 :]
+    at = min(places, key=lambda place: abs(place - middle))
+    return text[:at], text[at:]
 
 
 def spaced(text: str, _: Generator) -> str:
