@@ -1,5 +1,7 @@
 """Schema of ``configs/classifier.yaml``: the text classifier's recipe."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from configs.schema import Section
@@ -9,8 +11,10 @@ class ClassifierData(Section):
     """How much of each source; see the YAML."""
 
     contrast_rows: int = Field(ge=0)
+    held_contrast_rows: int = Field(ge=0)
     review_rows: int = Field(ge=0)
     headline_rows: int = Field(ge=0)
+    voted_rows: int = Field(ge=100)
     evaded_share: float = Field(ge=0, le=1)
     evaded_words: float = Field(ge=0, le=1)
 
@@ -21,17 +25,18 @@ class ClassifierFit(Section):
     epochs: int = Field(ge=1)
     batch: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    contrast_weight: float = Field(gt=0)
+    held_contrast_weight: float = Field(ge=0)
     wide_inverse_l2: float = Field(gt=0)
-    feature_dropout: float = Field(ge=0, lt=1)
-    word_dropout: float = Field(ge=0, lt=1)
-    width: int = Field(ge=1)
-    filters: int = Field(ge=1)
+    hidden: int = Field(ge=1)
 
 
 class ClassifierRecipe(Section):
     """Everything that decides what a training run makes of its data."""
 
     seed: int
+    encoder: Path | None
     labels: tuple[str, ...] = Field(min_length=1)
     data: ClassifierData
     fit: ClassifierFit

@@ -84,7 +84,9 @@ class ArchiveSection(Section):
 class RaySection(Section):
     """Ray Serve; the ports are those that Ray itself opens on all interfaces."""
 
-    replicas: int = Field(default=1, ge=1)  # cores - 1 serves best: the proxy and Ray need one
+    replicas: int = Field(default=1, ge=1)  # of feeds: cores - 1, the proxy and Ray need one
+    event_replicas: int = Field(default=1, ge=1)  # of events
+    other_replicas: int = Field(default=1, ge=1)  # of everything else
     replica_ongoing_limit: int = Field(default=64, ge=1)  # requests at once in one replica
     object_store_bytes: int = Field(
         default=80_000_000, ge=80_000_000

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime as ort
 
+from embeddings.text_encoder import TextEncoder, load_text_encoder
 from models.arrays import Vectors
 from models.bundle import Bundle, BundleError, Tensor, check_signature, load_session, open_bundle
 from models.text_features import WINDOW_CHARACTERS, text_arrays
@@ -17,6 +18,7 @@ KIND: Literal["moderation"] = "moderation"
 GRAPH = "text_classifier.onnx"
 LABELS = "labels.json"
 GOLDEN = "golden.json"
+CONTENT_VALUES = ("strong_use", "weak_use", "no_use")
 TOLERANCE = 1e-3  # float32 sums differ between processors
 WINDOW_STEP = 500  # characters; windows share the rest, so that no sentence is only ever cut
 _WINDOWS_AT_ONCE = 64
@@ -28,12 +30,13 @@ class TextModel:
 
     Attributes:
         version: the bundle's. labels: K names, in the order of the scores.
-        session: ONNX session.
+        session: of the classifier's graph. encoder: of sentences, whose encodings it reads.
     """
 
     version: str
     labels: tuple[str, ...]
     session: ort.InferenceSession
+    encoder: TextEncoder
 
     def scores(self, texts: Sequence[str]) -> Vectors:
         """[B, K] calibrated probabilities; of a long text, those of its worst windows.
@@ -45,9 +48,21 @@ class TextModel:
         worst = np.zeros((len(texts), len(self.labels)), np.float32)
         for first in range(0, len(pieces), _WINDOWS_AT_ONCE):
             batch = pieces[first : first + _WINDOWS_AT_ONCE]
-            found = run(self.session, [window for _, window in batch])
+            found, _ = run(self.session, self.encoder, [window for _, window in batch])
             np.maximum.at(worst, [row for row, _ in batch], found)
         return worst
+
+    def content_values(self, texts: Sequence[str]) -> Vectors:
+        """[B, 3] probabilities of CONTENT_VALUES, by the beginnings of B texts.
+
+        Raises:
+            TextError: as `scores`.
+        """
+        parts = [
+            run(self.session, self.encoder, texts[first : first + _WINDOWS_AT_ONCE])[1]
+            for first in range(0, len(texts), _WINDOWS_AT_ONCE)
+        ]
+        return np.concatenate([np.zeros((0, len(CONTENT_VALUES)), np.float32), *parts])
 
 
 def windows(text: str) -> list[str]:
@@ -56,16 +71,18 @@ def windows(text: str) -> list[str]:
     return [text[start : start + WINDOW_CHARACTERS] for start in starts]
 
 
-def run(session: ort.InferenceSession, texts: Sequence[str]) -> Vectors:
-    """[B, K] probabilities of B texts, each read up to WINDOW_CHARACTERS."""
+def run(
+    session: ort.InferenceSession, encoder: TextEncoder, texts: Sequence[str]
+) -> tuple[Vectors, Vectors]:
+    """Probabilities [B, K] and content values [B, 3] of B texts, each up to WINDOW_CHARACTERS."""
     arrays = text_arrays(texts)
     given = {
         "features": arrays.features,
         "frequencies": arrays.frequencies,
-        "words": arrays.words,
+        "encodings": encoder.encode(arrays.plain),
     }
-    [probabilities] = session.run(["probabilities"], given)
-    return np.asarray(probabilities, np.float32)
+    probabilities, values = session.run(["probabilities", "content_values"], given)
+    return np.asarray(probabilities, np.float32), np.asarray(values, np.float32)
 
 
 def load_text_model(folder: Path) -> TextModel:
@@ -98,6 +115,7 @@ def assemble(bundle: Bundle) -> TextModel:
     labels = tuple(_read(bundle.folder / LABELS))
     if len(labels) != bundle.manifest.dimensions.get("labels"):
         raise BundleError(f"{bundle.folder / LABELS}: {len(labels)} labels, the manifest says else")
+    encoder = load_text_encoder(bundle.folder)
     path = bundle.folder / GRAPH
     session = load_session(path)
     rows = Tensor("tensor(int64)", (None, None))
@@ -105,10 +123,12 @@ def assemble(bundle: Bundle) -> TextModel:
     given = {
         "features": rows,
         "frequencies": Tensor("tensor(float)", (None, None)),
-        "words": rows,
+        "encodings": Tensor("tensor(float)", (None, encoder.facts.width)),
     }
-    check_signature(path, session, given, {"probabilities": answer})
-    return TextModel(bundle.manifest.version, labels, session)
+    values = Tensor("tensor(float)", (None, len(CONTENT_VALUES)))
+    answers = {"probabilities": answer, "content_values": values}
+    check_signature(path, session, given, answers)
+    return TextModel(bundle.manifest.version, labels, session, encoder)
 
 
 def _read(path: Path) -> Any:

@@ -1,9 +1,9 @@
 """Text as integer arrays: one implementation for training and for serving. NumPy only.
 
-Two views. A bag of hashed features: characters and words of the canonical text, their pairs,
-letter triples (for words that are masked or misspelt), pairs of syllables, which see what is
-written by sound, and runs of characters before gaps and repeats are taken out. And the sequence of
-words, an ideograph being one, in which order is kept.
+A bag of hashed features: characters and words of the canonical text, their pairs, letter triples
+(for words that are masked or misspelt), pairs of syllables, which see what is written by sound, and
+runs of characters before gaps and repeats are taken out. And the canonical text itself, which a
+sentence encoder reads.
 """
 
 import itertools
@@ -22,8 +22,6 @@ from models.arrays import Rows, Vectors
 from models.canonical import read, spoken
 
 FEATURE_BUCKETS = 1 << 20
-WORD_BUCKETS = 1 << 15
-MOST_WORDS = 160  # of one text
 WINDOW_CHARACTERS = 600  # of one text; longer ones are scored in windows
 Kind = TypeVar("Kind", np.int64, np.float32)
 _WORD = re.compile(r"[a-z0-9*']+|[\u3400-\u4dbf\u4e00-\u9fff]|[^\s\w]")
@@ -37,12 +35,12 @@ class TextArrays:
     Attributes:
         features: [B, F] in [0, FEATURE_BUCKETS), each bucket at most once a row.
         frequencies: [B, F] 1 + ln(how often the text has the feature); 0 is padding.
-        words: [B, W] in [0, WORD_BUCKETS), in reading order, W <= MOST_WORDS.
+        plain: B canonical texts, cut like what the features were taken from.
     """
 
     features: Rows
     frequencies: Vectors
-    words: Rows
+    plain: tuple[str, ...]
 
 
 def text_arrays(texts: Sequence[str]) -> TextArrays:
@@ -55,12 +53,12 @@ def text_arrays(texts: Sequence[str]) -> TextArrays:
     return TextArrays(
         padded([features for features, _, _ in tokens], np.int64),
         padded([frequencies for _, frequencies, _ in tokens], np.float32),
-        padded([words for _, _, words in tokens], np.int64),
+        tuple(plain for _, _, plain in tokens),
     )
 
 
-def text_tokens(text: str) -> tuple[list[int], list[float], list[int]]:
-    """Feature buckets in order, their frequencies, and word buckets of one text.
+def text_tokens(text: str) -> tuple[list[int], list[float], str]:
+    """Feature buckets in order, their frequencies, and the canonical text of one text.
 
     Raises:
         TextError: as `models.canonical.read`.
@@ -69,11 +67,11 @@ def text_tokens(text: str) -> tuple[list[int], list[float], list[int]]:
     plain = (reading.leet or reading.canonical).text
     words = _WORD.findall(plain)
     names = itertools.chain(_features(plain, words), _characters(reading.folded.text))
-    counts = sorted(Counter(_bucket(name, FEATURE_BUCKETS) for name in names).items())
+    counts = sorted(Counter(map(_bucket, names)).items())
     return (
         [bucket for bucket, _ in counts],
         [1 + math.log(count) for _, count in counts],
-        [_bucket(word, WORD_BUCKETS) for word in words[:MOST_WORDS]],
+        plain,
     )
 
 
@@ -85,8 +83,8 @@ def padded(rows: Sequence[Sequence[float] | NDArray[Any]], kind: type[Kind]) -> 
     return batch
 
 
-def _bucket(name: str, buckets: int) -> int:
-    return 1 + crc32(name.encode("utf-8", "surrogatepass")) % (buckets - 1)
+def _bucket(name: str) -> int:
+    return 1 + crc32(name.encode("utf-8", "surrogatepass")) % (FEATURE_BUCKETS - 1)
 
 
 def _characters(folded: str) -> Iterator[str]:

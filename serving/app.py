@@ -94,6 +94,7 @@ def build(
     state: OnlineState,
     process: str = "0",
     host_returns_id: bool = False,
+    moderates: bool = True,
 ) -> FastAPI:
     """Return the app that serves the current bundle.
 
@@ -102,12 +103,13 @@ def build(
         state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
+        moderates: this process judges content, if a moderation bundle is published.
 
     Raises:
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
-    services = services_of(settings, state)
+    services = services_of(settings, state, moderates)
     stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
     if serving.access.required:
@@ -139,7 +141,7 @@ def build(
     return create_app(services, serving.http.body_limit_bytes, lines, host_returns_id)
 
 
-def services_of(settings: Settings, state: OnlineState) -> Services:
+def services_of(settings: Settings, state: OnlineState, moderates: bool) -> Services:
     """Open the records, load what is published, and put together what the routes need.
 
     Raises:
@@ -148,7 +150,7 @@ def services_of(settings: Settings, state: OnlineState) -> Services:
     serving = settings.serving
     stores = open_stores(serving.records)
     rules = settings.rulebook.rules(None, None, wall_clock_ms())
-    moderator = published_moderator(serving)
+    moderator = published_moderator(serving) if moderates else None
     return Services(
         bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
         state=state,

@@ -26,6 +26,7 @@ LOG = Path("var/log/server.log")
 PID = Path("var/server.pid")
 SHOWN = 20
 PRINTED = 6
+SERVING = "serving on"  # what the launcher says when all of its parts answer
 DEMO_KEY = re.compile(r"demo key: (\S+)")
 
 
@@ -75,20 +76,26 @@ def start_server(port: int, bundles: Path) -> "subprocess.Popen[bytes]":
 
 
 def wait_until_ready(address: str, server: "subprocess.Popen[bytes]", limit_s: float) -> bool:
-    """Ask /readyz until it agrees, the server ends or the time is over."""
+    """Ask /readyz until it agrees and all parts serve, the server ends or the time is over."""
     print("starting the server ", end="", flush=True)
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline and server.poll() is None:
-        try:
-            call(Server(address, ""), "/readyz")
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            print(".", end="", flush=True)
-            time.sleep(1)
-        else:
+        if SERVING in LOG.read_text(encoding="utf-8") and answers(address):
             print(" ready")
             return True
+        print(".", end="", flush=True)
+        time.sleep(1)
     print()
     return False
+
+
+def answers(address: str) -> bool:
+    """Whether /readyz agrees."""
+    try:
+        call(Server(address, ""), "/readyz")
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+    return True
 
 
 def by_user(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -40,8 +40,9 @@ class StoreEraser:
 
     def work_off(self, store: ArchiveStore, drain: Callable[[], None]) -> None:
         """See `Eraser.work_off`."""
-        self._bar()
-        for leaving in self.erasures.pending():
+        asked = self.erasures.pending()
+        self._bar()  # after that: whoever asks meanwhile is barred and erased in the next round
+        for leaving in asked:
             if leaving.user_id is not None:
                 drain()  # nothing of a barred user comes after this
                 self._forget(leaving.receipt_id, leaving.user_id, store)

@@ -1,15 +1,20 @@
-"""The app in replicas of Ray Serve, behind HAProxy.
+"""The app in replicas of Ray Serve, in several applications behind one HAProxy.
 
 Import this only after `ray_environment` is set: Ray reads it while it is imported.
 """
 
 import logging
 import os
+from dataclasses import dataclass
+from itertools import accumulate
 
 import ray
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.api import RunTarget
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from configs.schema import RaySection
 from serving.api.probes import answers_well
 from serving.api.services import Services
 from serving.app import Settings, build, open_state
@@ -17,18 +22,73 @@ from serving.app import Settings, build, open_state
 KEEP_ALIVE_S = 600  # longer than HAProxy keeps idle connections, so that it closes them first
 
 
+@dataclass(frozen=True)
+class Application:
+    """Processes of the one app that get the requests below a path.
+
+    Attributes:
+        prefix: "/" is every path that no other application has.
+        replicas: how many processes.
+        moderates: they judge content too.
+    """
+
+    name: str
+    prefix: str
+    replicas: int
+    moderates: bool = False
+
+
+def applications(section: RaySection) -> list[Application]:
+    """Feeds and events wait neither for each other nor for uploads, verdicts and operators.
+
+    Serve gives an application one prefix: what is moderated and what is administered have several,
+    so they share the application of all other paths.
+    """
+    return [
+        Application("feed", "/v1/feed", section.replicas),
+        Application("events", "/v1/events", section.event_replicas),
+        Application("other", "/", section.other_replicas, moderates=True),
+    ]
+
+
+class WholePaths:
+    """ASGI middleware: routes name whole paths, wherever Serve has mounted the app.
+
+    Else a route that is exactly the prefix would be found under the empty path only.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on as if the app were mounted nowhere."""
+        if scope["type"] == "http":
+            scope["root_path"] = ""
+        await self._app(scope, receive, send)
+
+
 @serve.ingress()
-class FeedReplica:
+class Replica:
     """One process that answers requests."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, first: int = 0, moderates: bool = True) -> None:
+        """Build nothing yet.
+
+        Args:
+            settings: everything that is configured.
+            first: number of the application's first process among all of this machine.
+            moderates: judge content too.
+        """
         self._settings = settings
+        self._first = first
+        self._moderates = moderates
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the app here: it holds sessions and sockets that cannot be sent."""
-        rank = serve.get_replica_context().rank.rank
+        number = self._first + serve.get_replica_context().rank.rank
         state = open_state(self._settings.serving.state)
-        app = build(self._settings, state, process=str(rank), host_returns_id=True)
+        app = build(self._settings, state, str(number), True, self._moderates)
+        app.add_middleware(WholePaths)
         self._services: Services = app.state.services
         return app
 
@@ -45,9 +105,10 @@ class FeedReplica:
 def start(settings: Settings) -> None:
     """Start a cluster of this machine and serve on it; return when it answers."""
     section, http = settings.serving.ray, settings.serving.http
+    parts = applications(section)
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, section.replicas),
+        num_cpus=max(os.cpu_count() or 1, sum(part.replicas for part in parts)),
         object_store_memory=section.object_store_bytes,
         include_dashboard=False,
         logging_level=logging.WARNING,
@@ -61,15 +122,23 @@ def start(settings: Settings) -> None:
         },
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
+    firsts = accumulate((part.replicas for part in parts), initial=0)
+    serve.run_many(
+        [target(settings, part, first) for part, first in zip(parts, firsts, strict=False)]
+    )
+
+
+def target(settings: Settings, part: Application, first: int) -> RunTarget:
+    """Return what Serve is to run for an application, whose first process has this number."""
     replica = serve.deployment(
-        FeedReplica,
-        name="feed",
-        num_replicas=section.replicas,
-        max_ongoing_requests=section.replica_ongoing_limit,
+        Replica,
+        name=part.name,
+        num_replicas=part.replicas,
+        max_ongoing_requests=settings.serving.ray.replica_ongoing_limit,
         ray_actor_options={"num_cpus": 1},
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
-    serve.run(replica.bind(settings), name="feed", route_prefix="/")
+    return RunTarget(replica.bind(settings, first, part.moderates), part.name, part.prefix)
 
 
 def stop() -> None:

@@ -26,12 +26,22 @@ def label_figures(targets: Vectors, scores: Vectors) -> dict[str, float]:
     }
 
 
-def calibration_error(targets: Vectors, scores: Vectors, bins: int = 15) -> float:
-    """Expected calibration error over bins of equal count (Nixon et al., 2019)."""
+def calibration_error(
+    targets: Vectors, scores: Vectors, weights: Vectors | None = None, bins: int = 15
+) -> float:
+    """Expected calibration error over bins of equal count (Nixon et al., 2019).
+
+    Args:
+        targets: [N] of 1 and 0.
+        scores: [N] probabilities.
+        weights: [N] of the rows; None is 1.
+        bins: how many.
+    """
+    counted = np.ones(len(scores)) if weights is None else weights.astype(np.float64)
     order = np.argsort(scores, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    gaps = [len(part) * abs(float(scores[part].mean() - targets[part].mean())) for part in parts]
-    return sum(gaps) / len(scores)
+    gaps = [abs(float(counted[part] @ (scores[part] - targets[part]))) for part in parts]
+    return sum(gaps) / float(counted.sum())
 
 
 def paired_gain(

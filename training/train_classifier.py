@@ -4,14 +4,15 @@
         --data ../shared/data --out BUNDLE
 
 Sources are joined with their unknown labels left unknown, divided by near-duplicate cluster,
-written a second time with evasions (training's own operators only), fitted, calibrated on rows that
-the fit has not seen, and sealed as a moderation bundle that ``training.publish`` takes, together
-with the picture part (``training.picture_bundle``).
+written a second time with evasions (training's own operators only), encoded, fitted, calibrated on
+rows and templates that the fit has not seen, and sealed as a moderation bundle that
+``training.publish`` takes, together with the picture part (``training.picture_bundle``).
 """
 
 import argparse
 import random
 import re
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from configs.classifier import ClassifierData, ClassifierRecipe
 from configs.load import load
 from configs.pictures import PictureRecipe
+from embeddings.text_encoder import load_text_encoder
 from models.arrays import Vectors
 from models.classifier import TextClassifier
 from models.text_features import text_tokens
@@ -32,6 +34,7 @@ from training.classifier_bundle import (
     sources_table,
 )
 from training.classifier_metrics import calibration_error, label_figures
+from training.content_value import CONTENT_VALUE, fit_value, voted_reviews
 from training.datasets import moderation
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LabelledContent
@@ -39,11 +42,13 @@ from training.evasion import CHINESE, ENGLISH
 from training.picture_bundle import write_pictures
 from training.provenance import provenance
 from training.report import print_report
-from training.text_fit import Tokens, calibrate, fit, logits_of, tokenised
+from training.text_encoder import write_universal_encoder
+from training.text_fit import Encoder, calibrate, evidence_of, fit, text_inputs
 
+FITTED_CONTRASTS = ("contrasts_zh", "contrasts_en")
+HELD_CONTRASTS = ("held_contrasts_zh", "held_contrasts_en")
+ABUSE_SETS = ("coldataset", "davidson", *FITTED_CONTRASTS)
 PICTURES = Path(__file__).parents[1] / "configs/pictures.yaml"
-SYNTHETIC = ("contrasts_zh", "contrasts_en")
-ABUSE_SETS = ("coldataset", "davidson", *SYNTHETIC)
 _WORDS = re.compile(r"[\u4e00-\u9fff]{2,4}|[A-Za-z]{3,}")
 
 
@@ -59,27 +64,51 @@ def main() -> None:
 
     labelled = sources(arguments.data, recipe.data, recipe.seed)
     split = divided(labelled, recipe.seed)
+    with tempfile.TemporaryDirectory() as made:
+        folder = encoder_folder(recipe, Path(made))
+        encoder = load_text_encoder(folder)
+        model = trained(labelled, split, encoder, recipe)
+        figures = evaluated(model, labelled, encoder, np.flatnonzero(split == "test"))
+        reviews, values = voted_reviews(arguments.data, recipe.data.voted_rows, recipe.seed)
+        figures[CONTENT_VALUE] = fit_value(model, encoder, reviews, values, recipe.seed)
+        origin = provenance(recipe.seed, data_facts(labelled))
+        facts = TrainingFacts(recipe, origin, figures, sources_table(labelled, split), folder)
+        pictures = partial(
+            write_pictures, recipe=load(arguments.pictures, PictureRecipe), data=arguments.data
+        )
+        manifest, parity = pack_classifier(model, facts, arguments.out, pictures)
+    figures |= {"parity": parity, "version": manifest.version}
+    print_report("train_classifier", figures=figures, seed=recipe.seed)
+
+
+def trained(
+    labelled: LabelledContent,
+    split: NDArray[np.object_],
+    encoder: Encoder,
+    recipe: ClassifierRecipe,
+) -> TextClassifier:
+    """The classifier, fitted on the training rows and their evasions and calibrated on others."""
     texts, targets = labelled.texts(), labelled.targets()
     train = np.flatnonzero(split == "train")
     copied, evaded = evasions(texts, train[_of(labelled, train, ABUSE_SETS)], recipe)
-    tokens = tokenised([*(texts[row] for row in train), *evaded])
     rows = np.concatenate([train, copied])
-    real = ~_of(labelled, rows, SYNTHETIC)
-    model = fit(tokens, targets[rows], recipe.fit, recipe.seed, real)
+    inputs = text_inputs([*(texts[row] for row in train), *evaded], encoder)
+    by_template = _of(labelled, rows, FITTED_CONTRASTS)
+    model = fit(inputs, targets[rows], by_template, recipe.fit, recipe.seed)
 
-    held = {part: np.flatnonzero(split == part) for part in ("calibration", "test")}
-    seen = {part: tokenised([texts[row] for row in rows]) for part, rows in held.items()}
-    calibrate(model, logits_of(model, seen["calibration"]), targets[held["calibration"]])
-    figures = evaluated(model, labelled, seen["test"], held["test"])
-    origin = provenance(recipe.seed, data_facts(labelled))
-    sources_read = sources_table(labelled, split)
-    facts = TrainingFacts(recipe, origin, figures, sources_read)
-    pictures = partial(
-        write_pictures, recipe=load(arguments.pictures, PictureRecipe), data=arguments.data
-    )
-    manifest, parity = pack_classifier(model, facts, arguments.out, pictures)
-    figures |= {"parity": parity, "version": manifest.version}
-    print_report("train_classifier", figures=figures, seed=recipe.seed)
+    held = np.flatnonzero(split == "calibration")
+    unseen = text_inputs([texts[row] for row in held], encoder)
+    weights = even_odds(targets[held], labelled.sources()[held])
+    weights[_of(labelled, held, HELD_CONTRASTS)] *= recipe.fit.held_contrast_weight
+    calibrate(model, evidence_of(model, unseen), targets[held], weights)
+    return model
+
+
+def encoder_folder(recipe: ClassifierRecipe, made: Path) -> Path:
+    """The recipe's encoder; where it names none, the packaged one, written into `made`."""
+    if recipe.encoder is None:
+        write_universal_encoder(made)
+    return recipe.encoder or made
 
 
 def sources(data: Path, settings: ClassifierData, seed: int) -> LabelledContent:
@@ -93,8 +122,20 @@ def sources(data: Path, settings: ClassifierData, seed: int) -> LabelledContent:
             moderation.davidson(data),
             LabelledContent(headlines.table.take(some), headlines.labels),
             moderation.clothing_reviews(data, settings.review_rows),
-            contrasts("zh", settings.contrast_rows, seed),
-            contrasts("en", settings.contrast_rows, seed),
+            *(
+                contrasts(language, settings.contrast_rows, seed, "fit")
+                for language in ("zh", "en")
+            ),
+            *(
+                contrasts(
+                    language,
+                    settings.held_contrast_rows,
+                    seed,
+                    "calibration",
+                    f"held_contrasts_{language}",
+                )
+                for language in ("zh", "en")
+            ),
         ]
     )
 
@@ -102,14 +143,15 @@ def sources(data: Path, settings: ClassifierData, seed: int) -> LabelledContent:
 def divided(labelled: LabelledContent, seed: int) -> NDArray[np.object_]:
     """[N] split names; near-duplicates stay together, each source by itself.
 
-    Sentences made by template are for the fit alone: they say nothing of real text.
+    Sentences made by template are tested on nowhere: they say nothing of real text. Some templates
+    are for calibration alone.
     """
     split = np.empty(labelled.table.num_rows, object)
     texts, names = np.array(labelled.texts(), object), labelled.sources()
     for name in dict.fromkeys(names):
         rows = np.flatnonzero(names == name)
-        if name.startswith("contrasts"):
-            split[rows] = "train"
+        if name in (*FITTED_CONTRASTS, *HELD_CONTRASTS):
+            split[rows] = "train" if name in FITTED_CONTRASTS else "calibration"
             continue
         clusters = moderation.near_duplicate_clusters(list(texts[rows]))
         split[rows] = moderation.split_by_cluster(clusters, seed)
@@ -147,13 +189,30 @@ def evaded(text: str, share: float, rng: random.Random) -> str:
     return text
 
 
+def even_odds(targets: Vectors, sources: NDArray[np.object_]) -> Vectors:
+    """[N, K] weights: violations of a source that has more of them than clean texts weigh less.
+
+    Such a source was collected by keyword. Its share of violations is that of the search, and a
+    probability that rests on it flags everything.
+    """
+    weights = np.ones_like(targets)
+    for source in dict.fromkeys(sources):
+        rows = sources == source
+        violations, clean = (targets[rows] == 1).sum(0), (targets[rows] == 0).sum(0)
+        share = np.where(clean > 0, np.minimum(1, clean / np.maximum(1, violations)), 1)
+        weights[rows] = np.where(targets[rows] == 1, share, 1)
+    return weights
+
+
 def evaluated(
-    model: TextClassifier, labelled: LabelledContent, tokens: Tokens, rows: NDArray[np.int64]
+    model: TextClassifier, labelled: LabelledContent, encoder: Encoder, rows: NDArray[np.int64]
 ) -> dict[str, object]:
     """Figures of each label on each real source's test rows."""
     targets, names = labelled.targets()[rows], labelled.sources()[rows]
-    logits = torch.from_numpy(logits_of(model, tokens))
-    scores: Vectors = model.probabilities(logits).numpy()
+    texts = labelled.texts()
+    inputs = text_inputs([texts[row] for row in rows], encoder)
+    evidence = torch.from_numpy(evidence_of(model, inputs))
+    scores: Vectors = model.probabilities(evidence).numpy()
     figures: dict[str, object] = {}
     for source in dict.fromkeys(names):
         for k, label in enumerate(labelled.labels):
@@ -162,7 +221,8 @@ def evaluated(
                 figures[f"{source}/{label}"] = label_figures(targets[known, k], scores[known, k])
     for k, label in enumerate(labelled.labels):
         known = ~np.isnan(targets[:, k])
-        figures[f"ece/{label}"] = calibration_error(targets[known, k], scores[known, k])
+        weights = even_odds(targets[known], names[known])[:, k]
+        figures[f"ece/{label}"] = calibration_error(targets[known, k], scores[known, k], weights)
     return figures
 
 

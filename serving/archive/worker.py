@@ -152,10 +152,13 @@ def run(
         except ArchiveError as error:
             log.error("archive: %s%s", error, _set_aside(duties.store, error))
             rounds = Rounds(lease, duties)
+            stop.wait(interval_s)
         except (RedisError, RecordsError, OSError) as error:
             log.error("archiving waits: %s: %s", type(error).__name__, error)
             rounds = Rounds(lease, duties)  # where to go on is read from the archive again
-        _pause(duties.eraser, stop, interval_s)
+            stop.wait(interval_s)
+        else:
+            _pause(duties.eraser, stop, interval_s)
     with contextlib.suppress(RedisError):  # else it ends by itself
         lease.release()
 

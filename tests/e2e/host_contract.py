@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -164,6 +165,16 @@ class HostContract:
             response = server.http.request(method, path)
             assert (response.status_code, response.is_redirect) == (status, False)
             ErrorAnswer.model_validate(response.json())
+
+    def test_every_public_path_reaches_its_route(self, server: Server) -> None:
+        for template, methods in server.http.get("/openapi.json").json()["paths"].items():
+            path = re.sub(r"{\w+}", "x", template)
+            for method in methods:
+                response = server.http.request(method, path, content=b"")
+                assert response.status_code != 405, (method, path)
+                assert not response.is_redirect, (method, path)
+                unrouted = f"{method.upper()} {path}: Not Found"
+                assert unrouted not in response.text, (method, path)
 
     def test_a_body_above_the_limit_is_refused(self, server: Server) -> None:
         response = server.http.post("/v1/events", content=b" " * (BODY_LIMIT_BYTES + 1))

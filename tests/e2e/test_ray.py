@@ -15,6 +15,8 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def server(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with ExitStack() as stack:
+        environ = stack.enter_context(pytest.MonkeyPatch.context())
+        environ.setenv("TIDEGATE__RAY__REPLICAS", "2")
         try:
             server = stack.enter_context(running("ray", bundles, tmp_path_factory.mktemp("ray")))
         except AssertionError:  # a loaded machine may exceed Ray's own start-up limit of 30 s

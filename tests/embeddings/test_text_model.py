@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from embeddings.text_model import (
+    CONTENT_VALUES,
     GOLDEN,
     KIND,
     LABELS,
@@ -77,3 +78,11 @@ def test_what_stands_at_the_end_of_a_long_text_is_read(moderation_bundle: Path) 
     scores = model.scores([kind, kind * 60, kind * 60 + abuse, abuse])[:, hate]
     assert scores[2] > scores[1] + 0.1
     np.testing.assert_array_equal(model.scores([])[:, hate], [])
+
+
+def test_content_values_are_a_distribution(moderation_bundle: Path) -> None:
+    model = load_text_model(moderation_bundle)
+    values = model.content_values(["I love tea", "", "又短又好的茶"])
+    assert values.shape == (3, len(CONTENT_VALUES))
+    np.testing.assert_allclose(values.sum(1), 1, atol=1e-5)
+    assert model.content_values([]).shape == (0, len(CONTENT_VALUES))

@@ -18,7 +18,7 @@ from serving.archive.reading import count_rows
 from serving.archive.store import ArchiveStore, LocalStore
 from serving.bundles.receipts import settle
 from serving.erasure import StoreEraser
-from serving.live.erasure import USER_KEYS, held_keys
+from serving.live.erasure import USER_KEYS, bar, held_keys
 from serving.live.event_stream import BARRED
 from serving.live.scripts import FOLDER
 from serving.records.contracts import Erasures, Stores
@@ -111,6 +111,39 @@ def test_a_state_that_lost_its_disk_learns_again_whom_to_refuse(
             eraser = StoreEraser(stores.erasures, {"state": client})
         eraser.work_off(store, lambda: None)
         assert client.sismember(BARRED, stores.users.subject("u1"))
+    client.close()
+
+
+class Meanwhile:
+    """`Erasures`, of which somebody asks one more thing while the list of the barred is read."""
+
+    def __init__(self, inner: Erasures, user_id: str) -> None:
+        self._inner, self._user_id = inner, user_id
+
+    def subject_count(self) -> int:
+        count = self._inner.subject_count()
+        self._inner.request("app", self._user_id)
+        return count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_nobody_is_erased_before_they_are_barred(
+    stores: Stores, live_url: str, tmp_path: Path
+) -> None:
+    client, store = Redis.from_url(live_url), LocalStore(tmp_path / "log")
+    client.flushall()
+    bar(client, {"others"})
+    erasures = cast("Erasures", Meanwhile(stores.erasures, "u9"))
+    eraser = StoreEraser(erasures, {"state": client})
+    eraser._barred = 0  # as after a round without anyone
+    eraser.work_off(store, lambda: None)
+    assert eraser.waiting()
+    assert not client.sismember(BARRED, stores.users.subject("u9"))
+    eraser.work_off(store, lambda: None)
+    assert not eraser.waiting()
+    assert client.sismember(BARRED, stores.users.subject("u9"))
     client.close()
 
 

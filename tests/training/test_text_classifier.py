@@ -9,14 +9,16 @@ import torch
 
 from configs.classifier import ClassifierRecipe
 from configs.load import load
-from models.classifier import BRANCHES, masked_bce
+from embeddings.text_encoder import load_text_encoder
+from models.classifier import masked_bce
 from models.text_features import text_tokens
 from tests.moderation_bundles import CONFIG, TINY
+from tests.text_encoders import write_tiny_encoder
 from training.classifier_metrics import calibration_error, label_figures, paired_gain
 from training.datasets.contrasts import contrasts
 from training.moderation_evaluation import labelled_texts
-from training.text_fit import calibrate, fit, logits_of, platt, tokenised
-from training.train_classifier import evaded, evasions
+from training.text_fit import calibrate, evidence_of, fit, platt, text_inputs
+from training.train_classifier import evaded, evasions, even_odds
 
 
 def test_unknown_targets_weigh_nothing() -> None:
@@ -37,18 +39,41 @@ def test_platt_recovers_a_known_distortion() -> None:
     assert shift == pytest.approx(-1, abs=0.06)
 
 
-def test_it_learns_calibrates_and_tells_like_from_like() -> None:
-    drawn = contrasts("en", 1200, seed=1)
-    model = fit(tokenised(drawn.texts()), drawn.targets(), TINY, seed=2)
-    held = contrasts("en", 400, seed=99)
-    unseen = tokenised(held.texts())
-    logits = logits_of(model, unseen)
-    for branch in range(BRANCHES):
-        assert label_figures(held.targets()[:, 0], logits[:, branch, 0])["auroc"] > 0.95
-    calibrate(model, logits, held.targets())
+def test_weights_of_targets_say_which_count() -> None:
+    logits = torch.tensor([[2.0], [-1.0]])
+    known = torch.tensor([[1.0], [1.0]])
+    first = torch.nn.functional.binary_cross_entropy_with_logits(logits[:1], known[:1])
+    assert masked_bce(logits, known, torch.tensor([3.0, 0.0])).item() == pytest.approx(first.item())
+
+
+def test_keyword_collected_violations_weigh_no_more_than_clean_texts() -> None:
+    targets = np.array([[1], [1], [1], [0], [1], [0], [0]], np.float32)
+    sources = np.array(["tweets"] * 4 + ["posts"] * 3, object)
+    weights = even_odds(targets, sources)[:, 0]
+    assert weights == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1, 1, 1, 1])
+
+
+def test_it_learns_calibrates_and_tells_like_from_like(tmp_path: Path) -> None:
+    drawn, held = contrasts("en", 1200, seed=1), contrasts("en", 400, seed=99)
+    write_tiny_encoder(tmp_path, drawn.texts())
+    encoder = load_text_encoder(tmp_path)
+    every = np.ones(1200, bool)
+    model = fit(text_inputs(drawn.texts(), encoder), drawn.targets(), every, TINY, seed=2)
+    unseen = text_inputs(held.texts(), encoder)
+    evidence = evidence_of(model, unseen)
+    assert label_figures(held.targets()[:, 0], evidence[:, 0, 0])["auroc"] > 0.9
+    assert label_figures(held.targets()[:, 0], evidence[:, 1, 0])["auroc"] > 0.8
+    calibrate(model, evidence, held.targets(), np.ones_like(held.targets()))
     with torch.no_grad():
-        scores = model(*unseen.batch(range(len(unseen)))).numpy()
+        scores = model(*unseen.batch(range(len(unseen))))[0].numpy()
+    assert label_figures(held.targets()[:, 0], scores[:, 0])["auroc"] > 0.9
     assert calibration_error(held.targets()[:, 0], scores[:, 0]) < 0.05
+
+
+def test_templates_that_calibrate_are_never_fitted() -> None:
+    for language in ("zh", "en"):
+        fitted = set(contrasts(language, 3_000, 5, "fit").texts())
+        assert not fitted & set(contrasts(language, 3_000, 5, "calibration").texts())
 
 
 def test_copies_that_reading_undoes_are_not_trained_on() -> None:

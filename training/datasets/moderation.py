@@ -34,6 +34,8 @@ LICENCES = {
     "clothing_reviews": "CC0",
     "contrasts_zh": "ours",
     "contrasts_en": "ours",
+    "held_contrasts_zh": "ours",
+    "held_contrasts_en": "ours",
 }
 _SHINGLE = 4  # characters
 _PERMUTATIONS = 64
