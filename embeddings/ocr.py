@@ -1,6 +1,7 @@
 """Text in pictures, Chinese and English (PP-OCRv6 by RapidOCR; its models come in the package)."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,11 +13,14 @@ import numpy as np
 from models.arrays import Box, Pixels, Vectors
 
 LONGEST_SIDE = 960  # pixels; time grows with the area, and claims are written large
-SCOUTED_SIDE = 320
+SCOUTED_SIDE = 448
 LEAST_CONFIDENCE = 0.5  # below it mostly texture was read
-_LINE_PROPORTION = 1.5  # of length to height; textures that look like letters are squarish
+_LINE_PROPORTION = 1.3  # of length to height; textures that look like letters are squarish
 _WIDER = 0.9  # of a line's height, at each end
 _TURNED = 1.5  # of height to width: a line that runs down the picture
+_IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+_LETTERS = re.compile(r"(?<![\w@.:/-])[A-Za-z]{6,60}(?![\w@:/-]|\.\w)")  # of no address and no code
+_QUOTE_FOR_GAP = re.compile(r"(?<=[A-Za-z]{3})'(?=[A-Za-z]{3})")
 _SETTINGS = {
     "Global.log_level": "critical",
     "Global.use_vertical_padding": False,
@@ -81,19 +85,48 @@ def _found(blue_first: Pixels) -> Vectors:
 
 
 def _line(blue_first: Pixels, corners: Vectors) -> TextLine | None:
-    """What stands in one place; None where it cannot be read."""
-    found = _reader()(cut(blue_first, widened(corners)))
-    if not found.txts or not found.txts[0].strip() or found.scores[0] < LEAST_CONFIDENCE:
+    """What stands in one place; None where it cannot be read, or is one letter.
+
+    What is Chinese, or cannot be read, is read once more in a wider cut: the detector takes a
+    character that is a mere stroke for a dash, so that 销量第一 would be read 销量第. Other lines
+    are not, as beside them letters come out of texture.
+    """
+    text, confidence = _read(cut(blue_first, corners))
+    if confidence < LEAST_CONFIDENCE or _IDEOGRAPH.search(text):
+        wider, sure = _read(cut(blue_first, widened(corners)))
+        if sure >= LEAST_CONFIDENCE and (confidence < LEAST_CONFIDENCE or text in wider):
+            text, confidence = wider, sure
+    text = spaced(text.strip())
+    if confidence < LEAST_CONFIDENCE or len(text) < 2:
         return None
-    return TextLine(found.txts[0], _around(corners), float(found.scores[0]))
+    return TextLine(text, _around(corners), confidence)
+
+
+def _read(blue_first: Pixels) -> tuple[str, float]:
+    """The text of a cut and the confidence in it; nothing at 0 where there is none."""
+    found = _reader()(blue_first)
+    return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+
+
+def spaced(text: str) -> str:
+    """A line with the gaps between words that the reader lost: CURESCANCER is CURES CANCER.
+
+    Words are told by their frequency (wordninja). What comes out as crumbs is left as it is: names
+    and codes are no words.
+    """
+    return _LETTERS.sub(_words, _QUOTE_FOR_GAP.sub(" ", text))
+
+
+def _words(run: re.Match[str]) -> str:
+    import wordninja
+
+    parts: list[str] = wordninja.split(run[0])
+    crumbs = min(map(len, parts)) < 2 or len(run[0]) < 3 * len(parts)
+    return run[0] if crumbs else " ".join(parts)
 
 
 def widened(corners: Vectors) -> Vectors:
-    """[4, 2] corners of a line, longer at both ends.
-
-    The detector takes a character that is a mere stroke for a dash and leaves it out: 销量第一
-    would be read 销量第.
-    """
+    """[4, 2] corners of a line, longer at both ends."""
     first, second = (0, 1), (3, 2)  # ends of the two long edges
     if np.linalg.norm(corners[3] - corners[0]) > np.linalg.norm(corners[1] - corners[0]):
         first, second = (0, 3), (1, 2)

@@ -48,7 +48,7 @@ def key_frames(content: bytes, limits: VideoLimits) -> tuple[list[KeyFrame], tup
         MediaError: `no_video`, `picture_too_large` or `video_too_long`.
         av.error.FFmpegError: damaged.
     """
-    with av.open(io.BytesIO(content), options={"protocol_whitelist": "file,pipe"}) as container:
+    with av.open(io.BytesIO(content), mode="r") as container:
         if not container.streams.video:
             raise MediaError("no_video", "the file holds no video; send one that does")
         stream = container.streams.video[0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embeddings.ocr import TextLine, as_text, has_text, read
+from embeddings.ocr import TextLine, as_text, has_text, read, spaced
 from tests.drawn_pictures import scene, with_text
 
 
@@ -54,3 +54,10 @@ def test_text_that_runs_down_or_stands_upside_down_is_read() -> None:
     for turns in range(4):
         [line] = read(np.ascontiguousarray(np.rot90(paper, turns)))
         assert line.text.replace(" ", "") == "Miraclecure"
+
+
+def test_lost_gaps_come_back_and_codes_and_addresses_stay() -> None:
+    assert spaced("CURESCANCERNATURALLY today") == "CURES CANCER NATURALLY today"
+    assert spaced("PAY'OUTSIDE'THE APP") == "PAY OUTSIDE THE APP"
+    for text in ("gniegwbgq740", "www.cheapbags.shop", "unbeatable", "friend's", "t.me/cheapbags"):
+        assert spaced(text) == text

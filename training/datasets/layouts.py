@@ -174,12 +174,11 @@ def _halves(text: str) -> tuple[str, ...]:
         words = text.split(" ")
         middle = (len(words) + 1) // 2
         return " ".join(words[:middle]), " ".join(words[middle:])
-    middle = len(text) / 2
     places = [at for at in range(2, len(text) - 1) if text[at - 1 : at + 1].isalpha()]
     places = [at for at in places if not (text[at - 1].isascii() or text[at].isascii())]
     if not places:
         return (text,)
-    at = min(places, key=lambda place: abs(place - middle))
+    at = min(places, key=lambda place: abs(place - len(text) / 2))
     return text[:at], text[at:]
 
 
