@@ -1,7 +1,7 @@
 """Frames of a video that are worth a look: at a fixed rate, and where the scene changes."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,27 +41,54 @@ class VideoLimits:
     longest_side: int = 960
 
 
-def key_frames(content: bytes, limits: VideoLimits) -> tuple[list[KeyFrame], tuple[int, int]]:
-    """Key frames of a video in order, and its width and height.
+def key_frames(content: bytes, limits: VideoLimits) -> tuple[list[KeyFrame], tuple[int, int], int]:
+    """Key frames of a video in order, its width and height, and how many frames it has.
 
     Raises:
-        MediaError: `no_video`, `picture_too_large` or `video_too_long`.
-        av.error.FFmpegError: damaged.
+        MediaError: `no_video`, `picture_too_large`, `video_too_long` or `damaged_picture`.
     """
-    with av.open(io.BytesIO(content), mode="r") as container:
-        if not container.streams.video:
-            raise MediaError("no_video", "the file holds no video; send one that does")
-        stream = container.streams.video[0]
-        stream.thread_type = "NONE"
-        _check(stream, container.duration, limits)
-        kept = list(_chosen(container.decode(stream), limits))
-        size = (stream.width, stream.height)
+    try:
+        with av.open(io.BytesIO(content), mode="r") as container:
+            if not container.streams.video:
+                raise MediaError("no_video", "the file holds no video; send one that does")
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            _check(stream, container.duration, limits)
+            seen = _Counted(container.decode(stream))
+            kept = _thinned(_chosen(seen, limits), limits.frames)
+            size = (stream.width, stream.height)
+    except av.error.FFmpegError as error:
+        raise MediaError("damaged_picture", f"the video cannot be decoded: {error}") from error
     if not kept:
         raise MediaError("damaged_picture", "no frame of the video can be decoded")
-    if len(kept) > limits.frames:
-        even = np.linspace(0, len(kept) - 1, limits.frames).round().astype(int)
-        kept = [kept[at] for at in even]
-    return kept, size
+    return kept, size, seen.count
+
+
+def _thinned(chosen: Iterable[KeyFrame], most: int) -> list[KeyFrame]:
+    """At most so many, spread evenly; never more than twice as many in memory."""
+    kept: list[KeyFrame] = []
+    step = 1
+    for number, frame in enumerate(chosen):
+        if number % step == 0:
+            kept.append(frame)
+        if len(kept) == 2 * most:
+            kept, step = kept[::2], step * 2
+    if len(kept) <= most:
+        return kept
+    return [kept[at] for at in np.linspace(0, len(kept) - 1, most).round().astype(int)]
+
+
+class _Counted:
+    """Counts what goes by."""
+
+    def __init__(self, frames: Iterator[Any]) -> None:
+        self.count = 0
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[Any]:
+        for frame in self._frames:
+            self.count += 1
+            yield frame
 
 
 def _check(stream: Any, duration: int | None, limits: VideoLimits) -> None:
@@ -80,7 +107,7 @@ def _check_time(time_s: float, limits: VideoLimits) -> None:
         )
 
 
-def _chosen(frames: Iterator[Any], limits: VideoLimits) -> Iterator[KeyFrame]:
+def _chosen(frames: Iterable[Any], limits: VideoLimits) -> Iterator[KeyFrame]:
     """Frames that show something new; a header may lie about the duration, frames do not."""
     last_small, due_s = None, 0.0
     for number, frame in enumerate(frames):
