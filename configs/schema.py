@@ -64,6 +64,7 @@ class ModerationSection(Section):
 
     body_limit_bytes: int = Field(default=28 << 20, ge=1_024)  # 20 MiB of pictures in base64
     fetch_hosts: tuple[str, ...] = ()  # of pictures given by address
+    webhook_hosts: tuple[str, ...] = ()  # host or host:port that jobs may tell of their end
     fetch_limit_s: float = Field(default=8.0, gt=0, le=60)
 
 

@@ -13,10 +13,12 @@ from models.bundle import CURRENT, current, open_bundle
 from serving.api.services import Services
 from serving.api.takedowns import told
 from serving.eyes import PackagedEyes
+from serving.jobs import JobWorker
 from serving.moderation.banks import BankBook
 from serving.moderation.decoding_process import DecodingProcess
 from serving.moderation.desk import ModerationDesk
 from serving.moderation.fetching import Fetcher, FetchLimits
+from serving.moderation.posting import Poster
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import RuleError
 from serving.moderation.sight import Sight
@@ -68,7 +70,9 @@ def connect_moderation(services: Services, serving: ServingConfig) -> None:
         services.metrics,
         FOLLOW_S,
     )
-    services.background += [settling.run, settling.measure, follower.run]
+    services.poster = Poster(frozenset(section.webhook_hosts))
+    jobs = JobWorker(services, lambda: services.moderation or first, services.poster, FOLLOW_S)
+    services.background += [settling.run, settling.measure, follower.run, jobs.run]
 
 
 def banks_of(desk: ModerationDesk) -> BankBook:

@@ -21,6 +21,7 @@ from serving.api.errors import ApiError, api_error, http_error
 from serving.api.events import event_routes
 from serving.api.exposure import exposure_routes
 from serving.api.feed import feed_routes
+from serving.api.jobs import job_routes
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import PICTURE_PATHS, moderation_routes
 from serving.api.openapi import describe
@@ -103,6 +104,7 @@ def json_routes(services: Services) -> list[JsonRoute[Any]]:
         *check_routes(services),
         *certificate_routes(services),
         *bank_routes(services),
+        *job_routes(services),
         *takedown_routes(services),
         *control_routes(services),
         *exposure_routes(services),

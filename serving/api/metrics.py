@@ -34,6 +34,18 @@ class Metrics:
             "tidegate_nan_scores", "Candidates to which the model gave no score.", registry=registry
         )
         self.events = Counter("tidegate_events", "Events kept.", ["type"], registry=registry)
+        self._of_moderation(registry)
+        self.rules = Gauge(
+            "tidegate_feed_rules", "1 for the rules that hold.", ["version"], registry=registry
+        )
+        self.rules_refused = Counter(
+            "tidegate_feed_rules_refused", "Changed rules that were refused.", registry=registry
+        )
+        self.bundle = Gauge(
+            "tidegate_bundle", "1 for the bundle that serves.", ["version"], registry=registry
+        )
+
+    def _of_moderation(self, registry: CollectorRegistry) -> None:
         self.certificates_revoked = Counter(
             "tidegate_certificates_revoked",
             "Certificates that audits spoke against.",
@@ -63,13 +75,4 @@ class Metrics:
             "tidegate_checks_oldest_seconds",
             "How long the oldest new version has waited.",
             registry=registry,
-        )
-        self.rules = Gauge(
-            "tidegate_feed_rules", "1 for the rules that hold.", ["version"], registry=registry
-        )
-        self.rules_refused = Counter(
-            "tidegate_feed_rules_refused", "Changed rules that were refused.", registry=registry
-        )
-        self.bundle = Gauge(
-            "tidegate_bundle", "1 for the bundle that serves.", ["version"], registry=registry
         )

@@ -26,7 +26,11 @@ from serving.moderation.findings import Content
 from serving.moderation.rendering import decision
 from serving.moderation.verdict import LabelVerdict, Moderator, Verdict
 
-PICTURE_PATHS = ("/v1/moderate", "/v1/moderations")  # whose bodies may be large
+PICTURE_PATHS = (
+    "/v1/moderate",
+    "/v1/moderations",
+    "/v1/moderate/batch",
+)  # whose bodies may be large
 CHARACTERS_LIMIT = 40_000  # of all texts of one request
 ERRORS = ((503, "no moderation bundle is published"),)
 

@@ -27,6 +27,7 @@ from serving.live.takedown import VisibilityLink
 from serving.live_items import LiveItems
 from serving.moderation.desk import ModerationDesk
 from serving.moderation.fetching import Fetcher, FetchLimits
+from serving.moderation.posting import Poster
 from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
@@ -96,6 +97,7 @@ class Services:
         gate: checks API keys; None where none is required.
         moderation: judges content; None where no moderation bundle is published.
         moderation_limit_bytes: of one request with pictures.
+        poster: to webhooks of jobs.
         fetcher: of pictures that a request names by their address.
         activators: by kind of bundle.
         background: run from the app's start to its end.
@@ -124,6 +126,7 @@ class Services:
     gate: Gate | None = None
     moderation: ModerationDesk | None = None
     moderation_limit_bytes: int = 2 << 20
+    poster: Poster = field(default_factory=lambda: Poster(frozenset()))
     fetcher: Fetcher = field(default_factory=lambda: Fetcher(FetchLimits()))
     activators: dict[str, Activator] = field(default_factory=dict)
     background: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from serving.moderation.decoding import Picture
 from serving.moderation.findings import Content
 from serving.moderation.verdict import Moderator, Verdict
+
+T = TypeVar("T")
 
 
 class Decoder(Protocol):
@@ -64,9 +66,9 @@ class ModerationDesk:
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, judged)
 
-    async def aside(self, work: Callable[[], None]) -> None:
+    async def aside(self, work: Callable[[], T]) -> T:
         """Do something in the thread that judges, so that it meets no judgement half done."""
-        await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def close(self) -> None:
         """Finish what has begun; take nothing more."""

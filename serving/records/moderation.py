@@ -187,6 +187,79 @@ class BankEntries(Protocol):
 
 
 @dataclass(frozen=True)
+class NewJob:
+    """Work to be done behind requests.
+
+    Attributes:
+        asked: how; a webhook and its secret among it. rows: of a batch.
+    """
+
+    kind: Literal["batch", "scan"]
+    asked: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job and how far it has come.
+
+    Attributes:
+        place: of a batch the next row; of a scan the newest catalogue change that was looked at.
+        delivery: of the webhook: none, waiting, delivered or gave_up.
+    """
+
+    job_id: str
+    kind: Literal["batch", "scan"]
+    principal: str
+    state: Literal["running", "done"]
+    asked: Mapping[str, Any]
+    total: int
+    done: int
+    place: int
+    due_at_ms: int
+    created_at_ms: int
+    ended_at_ms: int | None
+    delivery: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One row of a job; `result` is None until it is done."""
+
+    number: int
+    content: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+
+
+class Jobs(Protocol):
+    """Work that outlives requests and processes."""
+
+    def create(self, actor: str, new: NewJob) -> Job:
+        """Keep a job; it begins within a second."""
+
+    def claim(self, actor: str, lease_ms: int) -> Job | None:
+        """The oldest that is due, for as long as the lease; None where nothing is."""
+
+    def advance(
+        self, actor: str, job_id: str, results: Sequence[JobRow], place: int, done: int
+    ) -> None:
+        """Keep results and how far the job has come."""
+
+    def finish(self, actor: str, job_id: str, deliver: bool) -> None:
+        """End a job."""
+
+    def delivered(self, actor: str, job_id: str, delivery: str, delay_ms: int) -> None:
+        """Keep what became of one attempt to tell its webhook."""
+
+    def get(self, job_id: str) -> Job:
+        """One job. Raises: NotFound."""
+
+    def rows(self, job_id: str, after: int, limit: int) -> list[JobRow]:
+        """Rows past a number, in order."""
+
+
+@dataclass(frozen=True)
 class ModerationRecords:
     """All records of moderation."""
 
@@ -194,3 +267,4 @@ class ModerationRecords:
     audits: Audits
     certificates: Certificates
     banks: BankEntries
+    jobs: Jobs

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serving.moderation.certificates import Certificate, Judge
-from serving.records import audits, banks, checks
+from serving.records import audits, banks, checks, jobs
 from serving.records import certificates as certificates_table
 from serving.records.database import Records, now_ms
 from serving.records.moderation import (
@@ -14,7 +14,10 @@ from serving.records.moderation import (
     BankEntry,
     Check,
     Claim,
+    Job,
+    JobRow,
     ModerationRecords,
+    NewJob,
     Settled,
 )
 
@@ -97,8 +100,44 @@ class SqlBanks:
         return self.records.read(banks.listed, bank, limit)
 
 
+@dataclass(frozen=True)
+class SqlJobs:
+    """``moderation.Jobs``."""
+
+    records: Records
+
+    def create(self, actor: str, new: NewJob) -> Job:
+        return self.records.write(actor, jobs.create, new)
+
+    def claim(self, actor: str, lease_ms: int) -> Job | None:
+        if not self.records.read(jobs.is_due, now_ms()):
+            return None  # looking must not make writers wait
+        return self.records.write(actor, jobs.claim, lease_ms)
+
+    def advance(
+        self, actor: str, job_id: str, results: Sequence[JobRow], place: int, done: int
+    ) -> None:
+        self.records.write(actor, jobs.advance, job_id, results, place, done)
+
+    def finish(self, actor: str, job_id: str, deliver: bool) -> None:
+        self.records.write(actor, jobs.finish, job_id, deliver)
+
+    def delivered(self, actor: str, job_id: str, delivery: str, delay_ms: int) -> None:
+        self.records.write(actor, jobs.delivered, job_id, delivery, delay_ms)
+
+    def get(self, job_id: str) -> Job:
+        return self.records.read(jobs.get, job_id)
+
+    def rows(self, job_id: str, after: int, limit: int) -> list[JobRow]:
+        return self.records.read(jobs.rows, job_id, after, limit)
+
+
 def moderation_records(records: Records) -> ModerationRecords:
     """Every protocol of moderation over one database."""
     return ModerationRecords(
-        SqlChecks(records), SqlAudits(records), SqlCertificates(records), SqlBanks(records)
+        SqlChecks(records),
+        SqlAudits(records),
+        SqlCertificates(records),
+        SqlBanks(records),
+        SqlJobs(records),
     )

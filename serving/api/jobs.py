@@ -1,0 +1,149 @@
+"""Routes of jobs: batches, scans of the catalogue, their progress and results."""
+
+from typing import Any
+
+from fastapi import Request
+
+from serving.api.errors import Detail, invalid
+from serving.api.job_schemas import (
+    BatchBody,
+    JobAnswer,
+    ResultsAnswer,
+    ScanBody,
+    Webhook,
+)
+from serving.api.json_route import JsonRoute
+from serving.api.moderation import CHARACTERS_LIMIT, desk_of
+from serving.api.moderation_schemas import TextPart
+from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
+from serving.api.request_log import ID
+from serving.api.services import Services
+from serving.moderation.posting import PostError
+from serving.records.moderation import Job, JobRow, NewJob
+
+RESULTS = 200  # of one answer
+BATCH_PATH = "/v1/moderate/batch"
+SCAN_PATH = "/v1/admin/scans"
+
+
+def job_routes(services: Services) -> list[JsonRoute[Any]]:
+    """Return ``/v1/moderate/batch`` and ``/v1/admin/scans``."""
+    jobs = services.stores.moderation.jobs
+
+    async def batch(body: BatchBody, request: Request) -> dict[str, Any]:
+        desk_of(services)
+        check_batch(body)
+        rows = [item.model_dump(mode="json", exclude_none=True) for item in body.items]
+        return await kept(NewJob("batch", asked(services, body.webhook), rows), request)
+
+    async def scan(body: ScanBody, request: Request) -> dict[str, Any]:
+        desk_of(services)
+        return await kept(NewJob("scan", asked(services, body.webhook)), request)
+
+    async def kept(new: NewJob, request: Request) -> dict[str, Any]:
+        job = await recorded(jobs.create, actor_of(request), new)
+        return told(job) | {"request_id": request.scope[ID]}
+
+    async def progress(_: None, request: Request) -> dict[str, Any]:
+        job = await recorded(jobs.get, request.path_params["job_id"])
+        return told(job) | {"request_id": request.scope[ID]}
+
+    async def results(_: None, request: Request) -> dict[str, Any]:
+        job = await recorded(jobs.get, request.path_params["job_id"])
+        after = place_of(request)
+        rows = await recorded(jobs.rows, job.job_id, after, RESULTS)
+        done = [row for row in rows if row.result is not None]
+        whole = len(done) == RESULTS
+        return {
+            "request_id": request.scope[ID],
+            "results": [told_row(row) for row in done],
+            "next": done[-1].number if whole else None,
+        }
+
+    made, tag = (UNREACHABLE, FULL), "moderation"
+    routes: list[JsonRoute[Any]] = [
+        JsonRoute(BATCH_PATH, tag, "Judge many", BatchBody, JobAnswer, batch, 202, errors=made),
+        JsonRoute(
+            SCAN_PATH, "admin", "Scan the catalogue", ScanBody, JobAnswer, scan, 202, errors=made
+        ),
+    ]
+    gone = (NONE_SUCH, UNREACHABLE)
+    for path, of in ((BATCH_PATH, tag), (SCAN_PATH, "admin")):
+        one = f"{path}/{{job_id}}"
+        routes.append(
+            JsonRoute(one, of, "Progress", None, JobAnswer, progress, errors=gone, method="GET")
+        )
+        routes.append(
+            JsonRoute(
+                f"{one}/results",
+                of,
+                "Results",
+                None,
+                ResultsAnswer,
+                results,
+                errors=gone,
+                method="GET",
+            )
+        )
+    return routes
+
+
+def check_batch(body: BatchBody) -> None:
+    """Refuse what could not be judged in a request either.
+
+    Raises:
+        ApiError: 422; ids stand twice, or the texts of an item are too long together.
+    """
+    first: dict[str, int] = {}
+    details = []
+    for n, item in enumerate(body.items):
+        if first.setdefault(item.id, n) != n:
+            message = f"also of item {first[item.id]}"
+            details.append(Detail(field=f"items.{n}.id", value=item.id, message=message))
+        count = sum(len(part.text) for part in item.parts if isinstance(part, TextPart))
+        if count > CHARACTERS_LIMIT:
+            message, limit = "characters in all texts of the item", CHARACTERS_LIMIT
+            detail = Detail(field=f"items.{n}.parts", value=count, message=message, limit=limit)
+            details.append(detail)
+    if details:
+        raise invalid(details)
+
+
+def asked(services: Services, webhook: Webhook | None) -> dict[str, Any]:
+    """What a job keeps of how it was asked.
+
+    Raises:
+        ApiError: 422; the webhook's host is not allowed.
+    """
+    if webhook is None:
+        return {}
+    try:
+        services.poster.checked(webhook.url)
+    except PostError as error:
+        raise invalid(
+            [Detail(field="webhook.url", value=webhook.url, message=str(error))]
+        ) from error
+    return {"webhook": webhook.model_dump()}
+
+
+def place_of(request: Request) -> int:
+    """The number after which results are asked for.
+
+    Raises:
+        ApiError: 422; it is no number.
+    """
+    given = request.query_params.get("after", "-1")
+    if given.removeprefix("-").isdecimal() and len(given) < 19:
+        return int(given)
+    raise invalid([Detail(field="after", value=given[:80], message="must be a whole number")])
+
+
+def told_row(row: JobRow) -> dict[str, Any]:
+    """A row that is done; of a scan with the item that was hit."""
+    item = {name: value for name, value in row.content.items() if name == "item_id"}
+    return {"number": row.number} | item | dict(row.result or {})
+
+
+def told(job: Job) -> dict[str, Any]:
+    """A job as it is answered; never its secret."""
+    return {name: getattr(job, name) for name in JobAnswer.model_fields if name != "request_id"}

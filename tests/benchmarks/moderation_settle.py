@@ -1,0 +1,136 @@
+"""From an upload to what its check did: machine-settled and visible, or held back.
+
+``python -m tests.benchmarks.moderation_settle [--bundle BUNDLE]`` runs a server with a moderation
+bundle (a small one of its own, if none is given) under a certificate of every pass, uploads
+items one after another and in bursts, every third with a picture, and asks for each until it is no
+longer pending. The time counts from before the upload was sent.
+"""
+
+import argparse
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from configs.schema import RecordsSection
+from models.bundle import publish, read_manifest
+from serving.moderation.certificates import ANYWHERE, EVERYTHING, Certificate, Judge
+from serving.stores import open_stores
+from tests.drawn_pictures import scene
+from tests.e2e.server import running
+from tests.feed_bundles import make_feed_bundle
+from training.report import print_report
+
+BAR_S, GIVE_UP_S = 5.0, 60.0
+POLICY = "commerce@1"
+TITLES = ("I love tea", "a teapot of red clay", "green tea from the hills", "cups for two")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and report; return the exit status."""
+    line = argparse.ArgumentParser(prog="tests.benchmarks.moderation_settle")
+    line.add_argument("--bundle", type=Path)
+    line.add_argument("--uploads", type=int, default=60)
+    line.add_argument("--burst", type=int, default=10, help="items sent at once")
+    line.add_argument("--seed", type=int, default=0)
+    options = line.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bundle = options.bundle or small_bundle(folder / "moderation")
+        make_feed_bundle(folder / "made", 200, options.seed)
+        publish(folder / "made", folder / "bundles", "feed")
+        publish(bundle, folder / "bundles", "moderation")
+        with running("uvicorn", folder / "bundles", folder / "server") as server:
+            certify(folder / "server", read_manifest(bundle).version)
+            took_s, statuses = settled(server.http, options.uploads, options.burst)
+    figures = {
+        "uploads": len(took_s),
+        "burst": options.burst,
+        "p50_s": float(np.median(took_s)),
+        "p99_s": float(np.percentile(took_s, 99)),
+        "max_s": float(max(took_s)),
+        "visible": statuses.count("visible"),
+        "held_back": len(statuses) - statuses.count("visible"),
+    }
+    bars = {f"settled and visible: p99 <= {BAR_S:g} s": figures["p99_s"] <= BAR_S}
+    return (
+        0 if print_report("moderation_settle", figures=figures, bars=bars, seed=options.seed) else 1
+    )
+
+
+def small_bundle(folder: Path) -> Path:
+    """A moderation bundle that is trained in seconds."""
+    from tests.moderation_bundles import make_moderation_bundle  # torch, where it is needed only
+
+    make_moderation_bundle(folder)
+    return folder
+
+
+def certify(folder: Path, model: str) -> None:
+    """Cover every pass, as audits would in the long run; wait until the server knows."""
+    section = RecordsSection(folder=folder / "records", secrets=folder / "secrets")
+    judge = Judge(model, POLICY, ANYWHERE)
+    covers = Certificate("", "pass", EVERYTHING, judge, 1.0, 0.001, 0.05, 2_995, 0, 0.001)
+    with closing(open_stores(section)) as stores:
+        stores.moderation.certificates.issue("benchmark", [covers])
+    time.sleep(2.5)
+
+
+def settled(http: httpx.Client, count: int, burst: int) -> tuple[list[float], list[str]]:
+    """Seconds from upload to settled, and what each item came to."""
+    took_s: list[float] = []
+    statuses: list[str] = []
+    for first in range(0, count, burst):
+        rows = [row(http, n) for n in range(first, min(count, first + burst))]
+        sent = time.perf_counter()
+        http.put("/v1/items", json={"items": rows}).raise_for_status()
+        waiting = [str(one["item_id"]) for one in rows]
+        while waiting and time.perf_counter() - sent < GIVE_UP_S:
+            for name in list(waiting):
+                status = status_of(http, name)
+                if status != "pending" or checked(http, name):
+                    waiting.remove(name)
+                    took_s.append(time.perf_counter() - sent)
+                    statuses.append(status_of(http, name))
+            time.sleep(0.02)
+        took_s += [GIVE_UP_S] * len(waiting)
+        statuses += ["never"] * len(waiting)
+    return took_s, statuses
+
+
+def row(http: httpx.Client, n: int) -> dict[str, Any]:
+    """One item; every third has a picture, uploaded before."""
+    own = {"item_id": f"new-{n}", "creator_id": "c", "published_at_ms": 1, "kind": "video"}
+    found: dict[str, Any] = own | {"title": f"{TITLES[n % len(TITLES)]} {n}"}
+    if n % 3 == 0:
+        file = io.BytesIO()
+        Image.fromarray(scene(n, 480)).save(file, "PNG")
+        headers = {"content-type": "image/png"}
+        answer = http.post("/v1/media", content=file.getvalue(), headers=headers)
+        sha256 = answer.raise_for_status().json()["sha256"]
+        found["media"] = [{"sha256": sha256, "mime": "image/png"}]
+    return found
+
+
+def status_of(http: httpx.Client, item_id: str) -> str:
+    """What everyone gets of an item."""
+    answer = http.get(f"/v1/items/{item_id}").raise_for_status().json()
+    return str(answer["statuses"][0]["status"])
+
+
+def checked(http: httpx.Client, item_id: str) -> bool:
+    """Whether its check is done, though it stays pending."""
+    answer = http.get(f"/v1/moderate/items/{item_id}").raise_for_status().json()
+    return bool(answer["state"] == "done")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
