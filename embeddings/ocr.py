@@ -35,11 +35,17 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line of text. box: around it, upright. confidence: of the reading, in [0, 1]."""
+    """A line of text.
+
+    Attributes:
+        box: around it, upright. confidence: of the reading, in [0, 1].
+        time_s: of a video, when it is shown.
+    """
 
     text: str
     box: Box
     confidence: float
+    time_s: float = 0.0
 
 
 def read(picture: Pixels) -> list[TextLine]:
@@ -66,7 +72,8 @@ def as_text(lines: Sequence[TextLine]) -> str:
     """Lines as one text, one character between two: a space where a sentence goes on below."""
     parts = [lines[0].text] if lines else []
     for before, after in itertools.pairwise(lines):
-        parts += [" " if _goes_on(before.box, after.box) else "\n", after.text]
+        goes_on = before.time_s == after.time_s and _goes_on(before.box, after.box)
+        parts += [" " if goes_on else "\n", after.text]
     return "".join(parts)
 
 

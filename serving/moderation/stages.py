@@ -12,7 +12,7 @@ from serving.moderation.decoding import Picture
 from serving.moderation.findings import Duplicate, Finding, Found, Modality, likeliest
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
-from serving.moderation.sight import Sight, box_of
+from serving.moderation.sight import Sight, box_of, time_of
 
 
 class TextScores(Protocol):
@@ -90,7 +90,7 @@ def codes(sight: Sight, pictures: Sequence[Picture], of_code: Callable[[str], Ev
     """QR codes in pictures; what they say, where they can be read, is the evidence."""
     return Found(
         findings=tuple(
-            Finding(f"picture:{n}", of_code(code.payload or ""), code.box)
+            Finding(f"picture:{n}", of_code(code.payload or ""), code.box, code.time_s)
             for n, picture in enumerate(pictures)
             for code in sight.codes(picture)
         )
@@ -110,7 +110,12 @@ def text_in(
         if lines := sight.lines(picture):
             text = as_text(lines)
             places = tuple(
-                Finding(f"ocr:{n}", evidence, box_of(lines, evidence.span))
+                Finding(
+                    f"ocr:{n}",
+                    evidence,
+                    box_of(lines, evidence.span),
+                    time_of(lines, evidence.span),
+                )
                 for evidence in book.find(read(text), region)
             )
             found = found.joined(Found(scored(model, "ocr", [text]).scores, places))
