@@ -6,6 +6,7 @@ DATA ?= ../shared/data
 SEED ?= 0
 TOWERS := var/runs/demo-$(SEED)
 DEMO := $(TOWERS)-ranked
+DEMO_MODERATION := var/runs/demo-moderation
 
 .PHONY: help setup demo serve stop train test lint check format bench clean
 help:  ## what there is
@@ -17,10 +18,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[train,dev]"
 	touch $@
 
-demo: $(DEMO) var/demo/events.jsonl  ## train on a simulated world, publish, serve, print three feeds
+demo: $(DEMO) $(DEMO_MODERATION) var/demo/events.jsonl  ## train, publish, serve, print feeds and verdicts
 	@$(MAKE) -s stop
 	$(PY) -m training.publish --bundle $(DEMO)
+	$(PY) -m training.publish --bundle $(DEMO_MODERATION)
 	$(PY) -m serving.demo --events var/demo/events.jsonl
+
+$(DEMO_MODERATION): | $(STAMP)
+	$(PY) -m training.demo_moderation --out $@
 
 $(DEMO): | $(TOWERS)
 	$(PY) -m training.train_ranker --bundle $(TOWERS) --dataset simulator --out $@

@@ -61,6 +61,7 @@ class MatchSection(Section):
     pool: int = Field(default=8, ge=1, le=1_000)
     temperature: float = Field(default=0.15, gt=0, le=100)
     urgency: float = Field(default=2.0, ge=0, le=100)
+    places: int = Field(default=3, ge=0, le=100)
 
 
 class ExposureConfig(Section):

@@ -60,7 +60,7 @@ class CommerceSection(Section):
 class DiversitySection(Section):
     """Maximal marginal relevance over retrieval vectors."""
 
-    strength: float = Field(default=0.3, ge=0, le=10)
+    strength: float = Field(default=0.75, ge=0, le=10)
     depth: int = Field(default=150, ge=10, le=1_000)
 
 
@@ -68,14 +68,14 @@ class FatigueSection(Section):
     """What was shown of a category lately without reaction lessens the value of more of it."""
 
     window: int = Field(default=100, ge=0, le=2_000)
-    loss: float = Field(default=0.05, ge=0, le=1)
-    floor: float = Field(default=0.5, gt=0, le=1)
+    loss: float = Field(default=0.01, ge=0, le=1)
+    floor: float = Field(default=0.9, gt=0, le=1)
 
 
 class SmallCreatorsSection(Section):
     """Places for the creators who hold the last share of all popularity."""
 
-    share: float = Field(default=0.1, ge=0, le=1)
+    share: float = Field(default=0.05, ge=0, le=1)
     tail: float = Field(default=0.2, gt=0, lt=1)
 
 

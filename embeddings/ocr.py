@@ -17,6 +17,7 @@ SCOUTED_SIDE = 448
 LEAST_CONFIDENCE = 0.5  # below it mostly texture was read
 _LINE_PROPORTION = 1.3  # of length to height; textures that look like letters are squarish
 _WIDER = 0.9  # of a line's height, at each end
+_SAME_SIZE = 2.5  # of letters of one sentence: the larger to the smaller
 _TURNED = 1.5  # of height to width: a line that runs down the picture
 _IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _LETTERS = re.compile(r"(?<![\w@.:/-])[A-Za-z]{6,60}(?![\w@:/-]|\.\w)")  # of no address and no code
@@ -78,11 +79,11 @@ def as_text(lines: Sequence[TextLine]) -> str:
 
 
 def _goes_on(before: Box, after: Box) -> bool:
-    """Whether a line stands right below another."""
+    """Whether a line stands right below another, in letters of about the same size."""
     shared = min(before[0] + before[2], after[0] + after[2]) - max(before[0], after[0])
     gap = after[1] - (before[1] + before[3])
-    higher = max(before[3], after[3])
-    return shared > 0 and -0.5 * higher < gap < 0.8 * higher
+    lower, higher = sorted((before[3], after[3]))
+    return shared > 0 and -0.5 * higher < gap < 0.8 * higher and higher <= _SAME_SIZE * lower
 
 
 def _found(blue_first: Pixels) -> Vectors:

@@ -30,12 +30,13 @@ from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
+from serving.feed.limits import audience_rules, ladder_rules
 from serving.feed.rules import FeedRules, StageBudgets
 from serving.feed.shelf import Shelf, make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
-from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
+from serving.ladder import KEPT_MS, LadderKeeper, OfItems
 from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
@@ -52,7 +53,6 @@ from serving.moderators import (
 )
 from serving.profiles import Profiles
 from serving.records.access import Gate
-from serving.records.contracts import Catalogue
 from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
@@ -151,8 +151,10 @@ def services_of(settings: Settings, state: OnlineState, moderates: bool) -> Serv
     stores = open_stores(serving.records)
     rules = settings.rulebook.rules(None, None, wall_clock_ms())
     moderator = published_moderator(serving) if moderates else None
+    bundle = load_bundle(current(serving.bundles, KIND), rules)
+    bundle.items.catch_up(stores.catalogue)
     return Services(
-        bundle=load_bundle(current(serving.bundles, KIND), rules, stores.catalogue),
+        bundle=bundle,
         state=state,
         stores=stores,
         profiles=Profiles(stores.users),
@@ -197,8 +199,8 @@ def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None
     timeout_s = serving.state.write_timeout_ms / 1000
     client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
     limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
-    rules, catalogue, root = services.rules(None), services.stores.catalogue, serving.bundles
-    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules, catalogue))
+    rules, root = services.rules(None), serving.bundles
+    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules))
     connect(services, KIND, RedisBoard(client, KIND), feed, limits)
     if desk := services.moderation:
         kind = text_model.KIND
@@ -276,17 +278,15 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
 
 
-def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = None) -> ServedBundle:
+def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     """Load a feed bundle and ask it the question that the readiness probe will repeat.
 
     Args:
         folder: the bundle's.
         rules: by which the question is answered.
-        catalogue: whose later items are embedded with this bundle's item tower; None for none.
 
     Raises:
         BundleError: a file is damaged or the parts disagree; names the file.
-        RecordsError: the catalogue cannot be read.
     """
     model = load_feed_model(folder)
     reference = engine_of(model)
@@ -294,8 +294,6 @@ def load_bundle(folder: Path, rules: FeedRules, catalogue: Catalogue | None = No
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
     items = LiveItems(model)
-    if catalogue is not None:
-        items.catch_up(catalogue)
     exploration = LadderExploration(np.random.default_rng())
     engine = FeedEngine(
         items.model,

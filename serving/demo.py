@@ -20,7 +20,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from embeddings.feed_model import KIND
-from models.bundle import current
+from embeddings.text_model import KIND as MODERATION
+from models.bundle import CURRENT, current
+from serving import demo_moderation
 
 LOG = Path("var/log/server.log")
 PID = Path("var/server.pid")
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for user, items in feeds.items():
         print_feed(user, items, titles)
     print_overlaps(feeds)
+    if (options.bundles / MODERATION / CURRENT).exists():
+        demo_moderation.show(server)
     print_next_steps(server, next(iter(feeds)))
     return 0
 

@@ -1,13 +1,16 @@
 """Composition of hot swap: the seats of both kinds in this process, followers and activators."""
 
 import asyncio
+import contextlib
 import ctypes
+import fcntl
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,10 +40,13 @@ def feed_seat(services: Services, load: Callable[[str], ServedBundle]) -> Seat[S
         services: whose bundle is replaced.
         load: version -> verified bundle.
     """
+    catalogue = services.stores.catalogue
 
     def stage(version: str) -> ServedBundle:
         with yielding():
             bundle = load(version)
+            # As much rest as work: what is served has a core to itself half of the time.
+            bundle.items.catch_up(catalogue, rest=time.sleep)
             warm_up(bundle, services)
         return bundle
 
@@ -107,7 +113,10 @@ def warm_up(bundle: ServedBundle, services: Services) -> None:
     for n in range(WARM_UP_PAGES):
         row = n * len(names) // WARM_UP_PAGES
         recent = (Behaviour(names.item_id(row), "like", 0),)
-        bundle.engine.feed(FeedRequest(k=20, now_ms=60_000, recent=recent), services.rules(None))
+        page = bundle.engine.feed(
+            FeedRequest(k=20, now_ms=60_000, recent=recent), services.rules(None)
+        )
+        time.sleep(sum(page.stage_ms.values()) / 1000)
 
 
 @dataclass(frozen=True)
@@ -130,10 +139,31 @@ def connect(
         limits: of staging.
     """
     pointers = CopiedPointers(services.stores.bundles, limits.root)
+    seat = replace(seat, stage=in_turn(limits.root / kind, seat.stage))
     follower = Follower(replica_name(), kind, board, pointers, seat)
     activator = Activator(limits.root, kind, board, pointers, limits.staging_limit_s)
     services.activators[kind] = activator
     services.background += [follower.run, lambda: follow_published(activator, pointers)]
+
+
+def in_turn(folder: Path, stage: Callable[[str], Loaded]) -> Callable[[str], Loaded]:
+    """Let one process of a machine stage at a time: the others answer undisturbed.
+
+    Args:
+        folder: of the kind, by whose lock the processes take turns.
+        stage: version -> bundle.
+    """
+
+    def staged(version: str) -> Loaded:
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: all at once
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            return stage(version)
+        finally:
+            os.close(lock)
+
+    return staged
 
 
 def adopt_published(stores: Stores, root: Path) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from configs.exposure import ExposureConfig
 from embeddings.live_model import LiveModel
 from models.arrays import Rows
 from serving.feed.audience import (
@@ -19,7 +18,7 @@ from serving.feed.audience import (
     LadderExploration,
     openings_of,
 )
-from serving.feed.exposure import NO_GRADE, LadderRules, Rungs, decided, first_budget
+from serving.feed.exposure import LadderRules, Rungs, decided, first_budget
 from serving.feed.facts import UNKNOWN
 from serving.feed.shelf import Shelf
 from serving.live.exposure import ExposureLadder, Rung, rungs_of
@@ -120,28 +119,6 @@ class LadderKeeper:
                 known = None if grade == UNKNOWN else facts.shop_grades.values[grade]
                 found.append((item_id, creator_id, known))
         return found
-
-
-def ladder_rules(config: ExposureConfig) -> LadderRules:
-    """Plain values of the configuration."""
-    first, quality = config.first, config.quality
-    return LadderRules(
-        first={"S": first.S, "A": first.A, "B": first.B, "C": first.C, NO_GRADE: first.none},
-        history_span=first.history_span,
-        tiers=tuple(tier.impressions for tier in config.tiers),
-        bars=tuple(tier.bar for tier in config.tiers),
-        weights=quality.weights,
-        confidence=quality.confidence,
-        like_content=quality.like_content,
-        least_impressions=quality.least_impressions,
-        guarantee_ms=round(first.guarantee_s * 1000),
-        lifetime_ms=round(config.lifetime_s * 1000),
-    )
-
-
-def audience_rules(config: ExposureConfig) -> AudienceRules:
-    """Plain values of the configuration."""
-    return AudienceRules(**config.match.model_dump())
 
 
 def _with_codes(found: Sequence[Rung], rows: Rows, shelf: Shelf) -> Rungs:

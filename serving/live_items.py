@@ -6,6 +6,7 @@ the thread that answers requests, so that each request sees one state from first
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from serving.records.errors import RecordsError
 
 log = logging.getLogger("tidegate.catalogue")
 
-CHANGES = 500  # items a step
+CHANGES = 200  # items a step
 LEARNING_S = 0.02
 SHELVED = (
     "kind",
@@ -87,15 +88,24 @@ class LiveItems:
         if prepared.changes:
             self.sequence = prepared.changes[-1].sequence
 
-    def catch_up(self, catalogue: Catalogue) -> None:
+    def catch_up(
+        self, catalogue: Catalogue, rest: Callable[[float], None] = lambda _: None
+    ) -> None:
         """Take over everything that the records hold; before anyone asks.
+
+        Args:
+            catalogue: whose items are embedded with this bundle's item tower.
+            rest: called with the seconds that each step has taken.
 
         Raises:
             RecordsError: the records cannot be read.
             BundleError: the item tower cannot run on an item.
         """
+        started_s = time.perf_counter()
         while (prepared := self.prepare(catalogue)).changes:
             self.apply(prepared)
+            rest(time.perf_counter() - started_s)
+            started_s = time.perf_counter()
 
     def _apply(self, stored: Stored, place: dict[str, int]) -> None:
         facts: Facts = self.shelf.facts

@@ -12,11 +12,11 @@ from embeddings.text_model import KIND, load_text_model
 from models.bundle import CURRENT, current, open_bundle
 from serving.api.services import Services
 from serving.api.takedowns import told
-from serving.eyes import PackagedEyes
 from serving.jobs import JobWorker
 from serving.moderation.banks import BankBook
 from serving.moderation.decoding_process import DecodingProcess
 from serving.moderation.desk import ModerationDesk
+from serving.moderation.eyes import PackagedEyes
 from serving.moderation.fetching import Fetcher, FetchLimits
 from serving.moderation.posting import Poster
 from serving.moderation.rulebook import RuleBook

@@ -10,20 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from configs.feed import BoostSection, CalendarConfig, CalendarEvent, FeedConfig
+from configs.feed import CalendarConfig, CalendarEvent, FeedConfig
 from configs.load import ConfigError, describe, load, merged
-from serving.feed.rules import (
-    Boost,
-    DiversityRules,
-    ExplorationRules,
-    FatigueRules,
-    FeedRules,
-    MinorRules,
-    SmallCreatorRules,
-    StageBudgets,
-    ValueWeights,
-    WindowRule,
-)
+from serving.feed.limits import boost_of, rules_of
+from serving.feed.rules import FeedRules
 from serving.feed.timetable import DEFAULT_SURFACE, EVERYWHERE, Rulebook, Timetable
 
 log = logging.getLogger("tidegate.rules")
@@ -115,33 +105,6 @@ def _on_day(config: FeedConfig, on: Sequence[CalendarEvent], files: RuleFiles) -
         names = " and ".join(event.name for event in on)
         raise ConfigError(f"{describe(files.calendar, error, {})} (on {names})") from error
     return rules_of(changed, tuple(boost_of(one) for event in on for one in event.boosts))
-
-
-def boost_of(section: BoostSection) -> Boost:
-    """Return the plain values of one boost."""
-    kind = next(kind for kind in ("item", "creator", "category") if getattr(section, kind))
-    return Boost(kind, getattr(section, kind), section.factor)
-
-
-def rules_of(config: FeedConfig, boosts: tuple[Boost, ...] = ()) -> FeedRules:
-    """Return the plain values of one surface."""
-    minors = config.minors
-    return FeedRules(
-        **config.sources.model_dump(),
-        creator_window=config.spread.window,
-        creator_limit=config.spread.limit,
-        value=ValueWeights(**config.value.model_dump()),
-        commerce=WindowRule(config.commerce.window, config.commerce.limit),
-        diversity=DiversityRules(**config.diversity.model_dump()),
-        fatigue=FatigueRules(**config.fatigue.model_dump()),
-        small_creators=SmallCreatorRules(**config.small_creators.model_dump()),
-        exploration=ExplorationRules(**config.exploration.model_dump()),
-        minors=MinorRules(
-            minors.closed_from_hour, minors.closed_until_hour, minors.unknown_age == "minor"
-        ),
-        budgets=StageBudgets(**config.budgets.model_dump()),
-        boosts=boosts,
-    )
 
 
 async def follow_rules(

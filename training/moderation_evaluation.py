@@ -5,7 +5,7 @@
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,16 @@ from tqdm import tqdm
 
 from configs.labels import load_labels
 from configs.policy import load_policy
-from embeddings.text_model import load_text_model
+from embeddings.picture_model import load_picture_model
+from embeddings.text_model import KIND, load_text_model
 from models.arrays import Vectors
-from models.bundle import BundleError
+from models.bundle import BundleError, open_bundle
+from serving.moderation.decoding import decode
+from serving.moderation.eyes import PackagedEyes
+from serving.moderation.findings import Content
+from serving.moderation.picture_formats import MediaError
 from serving.moderation.rulebook import RuleBook
+from serving.moderation.sight import Sight
 from serving.moderation.verdict import Moderator
 from training.classifier_metrics import label_figures
 from training.report import print_report
@@ -29,7 +35,12 @@ POLICIES = Path(__file__).parents[1] / "configs/policies"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the options of ``training.evaluate moderation``."""
     command.add_argument("--bundle", type=Path, required=True)
-    command.add_argument("--data", type=Path, required=True, help="Parquet or CSV: text, label 0/1")
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="Parquet or CSV: text, label 0/1, image (bytes) if any",
+    )
     command.add_argument("--label", required=True, help="a label, or a group of labels")
     command.add_argument("--region", help="whose rules hold; the policy's if not given")
 
@@ -42,15 +53,15 @@ def main(options: argparse.Namespace) -> None:
     """
     try:
         moderator = moderator_of(options.bundle)
-        texts, targets = labelled_texts(options.data)
-        scores = scores_of(moderator, options.label, texts, options.region)
+        contents, targets = labelled_contents(options.data)
+        scores = scores_of(moderator, options.label, contents, options.region)
     except (BundleError, ValueError, KeyError) as error:
         raise SystemExit(f"not evaluated: {error}") from error
     print_report(f"moderation/{options.label}", figures=label_figures(targets, scores))
 
 
 def moderator_of(bundle: Path, policies: Path = POLICIES) -> Moderator:
-    """The cascade as it serves: the bundle's model under the policy and rules of a folder.
+    """The cascade as it serves: the bundle's models under the policy and rules of a folder.
 
     Raises:
         BundleError: the bundle is damaged or of another kind.
@@ -58,32 +69,33 @@ def moderator_of(bundle: Path, policies: Path = POLICIES) -> Moderator:
     """
     labels = load_labels()
     model = load_text_model(bundle)
-    policy = load_policy(policies / "default.yaml", labels, model.labels)
-    return Moderator(labels, policy, RuleBook(policies / "rules", labels), model)
+    eyes = PackagedEyes(load_picture_model(open_bundle(bundle, KIND)))
+    policy = load_policy(policies / "default.yaml", labels, (*model.labels, *eyes.labels))
+    book = RuleBook(policies / "rules", labels)
+    return Moderator(labels, policy, book, model, sight=Sight(eyes))
 
 
-def labelled_texts(path: Path) -> tuple[list[str], Vectors]:
-    """Texts and targets [N] of a Parquet or CSV file with the columns `text` and `label`.
+def labelled_contents(path: Path) -> tuple[list[Content], Vectors]:
+    """Contents and targets [N] of a Parquet or CSV file with the columns `text` and `label`.
+
+    A Parquet file may have a column `image` of picture files as bytes.
 
     Raises:
-        ValueError: a column lacks, a row has a picture, a label is not 0 or 1, or only one of them
-            occurs.
+        ValueError: a column lacks, a picture cannot be decoded, a label is not 0 or 1, or only one
+            of them occurs.
     """
     rows = _rows(path)
     lacking = {"text", "label"} - set(rows[0] if rows else ())
     if lacking:
         raise ValueError(f"{path}: lacks the columns {sorted(lacking)}")
-    pictured = next((n for n, row in enumerate(rows) if row.get("image")), None)
-    if pictured is not None:
-        raise ValueError(f"{path}: row {pictured} has a picture; moderation reads text only so far")
     targets = np.array([float(row["label"]) for row in rows], np.float32)
     if set(targets.tolist()) != {0.0, 1.0}:
         raise ValueError(f"{path}: label must be 0 and 1, both; found {sorted(set(targets))}")
-    return [row["text"] or "" for row in rows], targets
+    return [_content(row, f"{path}: row {n}") for n, row in enumerate(rows)], targets
 
 
 def scores_of(
-    moderator: Moderator, name: str, texts: Sequence[str], region: str | None = None
+    moderator: Moderator, name: str, contents: Sequence[Content], region: str | None = None
 ) -> Vectors:
     """[N] scores of a label, or of a group: its likeliest member's; 1 where a rule is broken.
 
@@ -98,13 +110,25 @@ def scores_of(
         [
             max(
                 verdict.score
-                for verdict in moderator.judge([text], region).labels
+                for verdict in moderator.judge(one.texts, region, one.pictures).labels
                 if verdict.label in members
             )
-            for text in tqdm(texts, desc="verdicts", unit="text")
+            for one in tqdm(contents, desc="verdicts", unit="item")
         ],
         np.float32,
     )
+
+
+def _content(row: Mapping[str, Any], place: str) -> Content:
+    texts = (row["text"],) if row["text"] else ()
+    if not row.get("image"):
+        return Content(texts or ("",))
+    if not isinstance(row["image"], bytes):
+        raise ValueError(f"{place}: image must be the bytes of a file, in Parquet")
+    try:
+        return Content(texts, (decode(row["image"]),))
+    except MediaError as error:
+        raise ValueError(f"{place}: its picture is not judged: {error}") from error
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -1,21 +1,31 @@
 """Scored candidates -> page: what steers values, what the selectors choose, and why."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.arrays import Mask, Rows, Vectors
+from models.arrays import Mask, Rows
 from serving.feed.candidates import SOURCE_CODES, Candidates
-from serving.feed.contracts import InterestModel, ItemNames
+from serving.feed.contracts import ItemNames
+from serving.feed.likeness import LikenessSpace
 from serving.feed.question import Question
 from serving.feed.rules import DiversityRules, FeedRules, WindowRule
-from serving.feed.selectors import FREE, Choice, Fixed, Grouping, selected
+from serving.feed.selectors import FREE, Choice, Fixed, Grouping, Selection, selected
 from serving.feed.shelf import Shelf
 from serving.feed.steering import Steering, merits, steering
 
 PINNED, EXPLORATION = "pinned", "exploration_slot"
 DISPLACED = "displaced"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a page is chosen by, beside its candidates."""
+
+    names: ItemNames
+    shelf: Shelf
+    space: LikenessSpace
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,8 @@ class Assembled:
 def assembled(
     candidates: Candidates,
     question: Question,
-    model: InterestModel,
-    shelf: Shelf,
+    around: Surroundings,
+    absolute: bool = True,
     plain: bool = False,
 ) -> Assembled:
     """Choose the page of a question.
@@ -45,33 +55,37 @@ def assembled(
     Args:
         candidates: scored, in any order; of equal value the earlier one comes first.
         question: whose rules hold.
-        model: gives names, and vectors for diversity. shelf: gives facts.
+        around: where names, facts and vectors are looked up.
+        absolute: whether a score of 0 means worth nothing.
         plain: leave out all selectors that cost time.
     """
-    rules = question.rules
-    steered = steering(candidates.rows, rules, question.viewer, model.vocabulary, shelf.facts)
-    merit = merits(candidates.scores, steered.factors)
+    rules, shelf = question.rules, around.shelf
+    steered = steering(candidates.rows, rules, question.viewer, around.names, shelf.facts)
+    merit = merits(candidates.scores, steered.factors, absolute)
     by_merit: Rows = np.argsort(-merit, kind="stable")
     ranking = candidates.take(by_merit)
     depth = 0 if plain else _depth(rules, question.request.k)
     choice = Choice(
         merit[by_merit],
-        unit_vectors(model, ranking.rows[:depth]),
+        around.space.unit(ranking.rows[:depth]),
         rules.diversity if rules.asks("selector:diversity") else DiversityRules(),
         groupings(ranking.rows, question.viewer.paged, rules, shelf),
         _small(ranking.rows, rules, shelf),
         rules.small_creators.share,
-        _fixed(ranking, _drawn(ranking, by_merit), question, model.vocabulary),
+        _fixed(ranking, _drawn(ranking, by_merit), question, around.names),
     )
     selection = selected(choice, question.request.k)
     chosen = by_merit[selection.order]
-    untouched = np.ones(len(candidates), np.float32)
-    by_value: Rows = np.argsort(-merits(candidates.scores, untouched), kind="stable")
-    place = np.empty(len(candidates), np.int64)
-    place[by_value] = np.arange(len(candidates))
-    moved = place[chosen] - np.arange(len(chosen))
-    causes = [selection.causes.get(n, "") for n in selection.order.tolist()]
-    return Assembled(chosen, moved, _causes(chosen, moved, causes, steered))
+    value_place = _places(merits(candidates.scores, np.ones(len(candidates), np.float32)))[chosen]
+    moved = value_place - np.arange(len(chosen))
+    return Assembled(chosen, moved, _causes(selection, chosen, value_place, steered))
+
+
+def _places(merit: NDArray[np.float64]) -> Rows:
+    """Place [K] of each candidate in the order of merit."""
+    places = np.empty(len(merit), np.int64)
+    places[np.argsort(-merit, kind="stable")] = np.arange(len(merit))
+    return places
 
 
 def groupings(rows: Rows, paged: Rows, rules: FeedRules, shelf: Shelf) -> list[Grouping]:
@@ -88,14 +102,6 @@ def groupings(rows: Rows, paged: Rows, rules: FeedRules, shelf: Shelf) -> list[G
         groups = np.where(sells[rows], 0, FREE)
         found.append(Grouping("commerce_density", groups, rules.commerce, before))
     return found
-
-
-def unit_vectors(model: InterestModel, rows: Rows) -> Vectors:
-    """Retrieval vectors [P, D] of length 1; a vector of no length stays."""
-    vectors: Vectors = np.asarray(model.retrieval_vectors[rows])
-    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-    unit: Vectors = vectors / np.maximum(lengths, 1e-12)[:, None]
-    return unit
 
 
 def _depth(rules: FeedRules, k: int) -> int:
@@ -135,9 +141,22 @@ def _fixed(ranking: Candidates, drawn: Rows, question: Question, names: ItemName
     return sorted(fixed, key=lambda one: (one.place, one.waits))
 
 
-def _causes(chosen: Rows, moved: Rows, causes: Sequence[str], steered: Steering) -> tuple[str, ...]:
-    """What moved each chosen item: a selector, else what steered its value, else the others."""
-    return tuple(
-        cause or steered.causes.get(n, DISPLACED) if gained or cause == PINNED else ""
-        for n, gained, cause in zip(chosen.tolist(), moved.tolist(), causes, strict=True)
-    )
+def _causes(
+    selection: Selection, chosen: Rows, value_place: Rows, steered: Steering
+) -> tuple[str, ...]:
+    """What moved each chosen item most: a factor on its value, a selector, or only the others.
+
+    Args:
+        selection: over candidates in the order of merit. chosen: [k] positions of its order.
+        value_place: [k] place of each in the order of value. steered: factors and their causes.
+    """
+    found = []
+    columns = zip(selection.order.tolist(), chosen.tolist(), value_place.tolist(), strict=True)
+    for position, (merit_place, candidate, place) in enumerate(columns):
+        selector = selection.causes.get(merit_place, "")
+        factor = steered.causes.get(candidate, "")
+        by_factor = factor and abs(place - merit_place) > abs(merit_place - position)
+        unmoved = place == position and selector not in (PINNED, EXPLORATION)
+        cause = factor if by_factor else selector or factor or DISPLACED
+        found.append("" if unmoved else cause)
+    return tuple(found)

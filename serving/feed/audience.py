@@ -27,11 +27,14 @@ class AudienceRules:
         pool: best matches among which chance decides.
         temperature: of that chance, in units of the match.
         urgency: match that an item gains when it is as late as it can be.
+        places: of a page at most, the earliest: what is further down is often not seen, and held
+            for nothing until it is released.
     """
 
     pool: int = 8
     temperature: float = 0.15
     urgency: float = 2.0
+    places: int = 3
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class LadderExploration:
         openings = self._openings
         if not len(openings):
             return openings.rows, openings.late
-        match = matches(interests, openings, self._rules)
+        match, count = matches(interests, openings, self._rules), min(count, self._rules.places)
         allowed = keeps(openings.rows)
         first = allowed & (openings.tiers == FIRST)
         drawn, chance = self._drawn(match, first, count)
@@ -139,9 +142,12 @@ def viewer_quantiles(viewers: Vectors, vectors: Vectors) -> Vectors:
 
 
 def lateness(used: Codes, budgets: Codes, age_ms: Codes, plan_ms: Codes) -> Vectors:
-    """How far behind an even pace over its plan each item is: [E] in [0, 1]."""
-    due = np.minimum(age_ms / plan_ms, 1.0)
-    behind: Vectors = np.clip(due - used / budgets, 0.0, 1.0).astype(np.float32)
+    """How far behind an even pace over its plan each item is: [E] in [0, 1].
+
+    Past its plan an item grows later still, however little is missing: what is nearly complete
+    would else wait for ever behind what is new.
+    """
+    behind: Vectors = np.clip(age_ms / plan_ms - used / budgets, 0.0, 1.0).astype(np.float32)
     return behind
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from models.arrays import Mask, Rows, Vectors
 from models.features import batch_histories
-from serving.feed.assembly import Assembled, assembled
+from serving.feed.assembly import Assembled, Surroundings, assembled
 from serving.feed.candidates import SOURCES, Candidates, drawn, merged, unscored
 from serving.feed.contracts import (
     Behaviour,
@@ -23,6 +24,7 @@ from serving.feed.contracts import (
 from serving.feed.explain import Explainer
 from serving.feed.filters import DEFAULT_FILTERS, Filter, filtered
 from serving.feed.hydrate import hydrate
+from serving.feed.likeness import LikenessSpace, likeness_space
 from serving.feed.question import Question
 from serving.feed.rules import FeedRules
 from serving.feed.scorers import (
@@ -62,6 +64,11 @@ class FeedEngine:
     exploration: Exploration | None = None
     signals: SignalBoard | None = None
     lateness: Lateness = field(default_factory=Lateness, compare=False)
+
+    @cached_property
+    def space(self) -> LikenessSpace:
+        """Where items are compared with each other."""
+        return likeness_space(self.model.retrieval_vectors, len(self.model.vocabulary))
 
     def feed(self, request: FeedRequest, rules: FeedRules) -> Page:
         """Return the best `request.k` items for one user.
@@ -188,7 +195,8 @@ class FeedEngine:
         candidates = replace(candidates, scores=scores)
         watch.lap("scorers")
         plain = self.lateness.rests("selectors")
-        page = assembled(candidates, question, self.model, self.shelf, plain)
+        around = Surroundings(self.model.vocabulary, self.shelf, self.space)
+        page = assembled(candidates, question, around, parts is not None, plain)
         budget_ms = question.rules.budgets.selectors_ms
         if plain or self.lateness.over("selectors", watch.running_ms, budget_ms):
             question = question.worse("selectors_late")
@@ -234,7 +242,7 @@ class FeedEngine:
         reasons: list[tuple[Reason, ...]] = [()] * len(chosen)
         if question.request.explain:
             told = None if parts is None else parts[page.page]
-            explainer = Explainer(self.model, self.shelf, self.exploration)
+            explainer = Explainer(self.model, self.shelf, self.space, self.exploration)
             reasons = explainer.reasons(chosen, told, page, question)
         columns = zip(
             chosen.rows.tolist(),

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.arrays import Rows, VectorRows, Vectors
+from models.arrays import Rows, Vectors
 from models.tasks import PREDICTIONS
 from serving.feed.assembly import Assembled
 from serving.feed.candidates import SOURCE_CODES, SOURCES, Candidates
 from serving.feed.contracts import Exploration, InterestModel, Reason
+from serving.feed.likeness import LikenessSpace
 from serving.feed.question import Question
 from serving.feed.shelf import Shelf
 
@@ -27,6 +28,7 @@ class Explainer:
 
     model: InterestModel
     shelf: Shelf
+    space: LikenessSpace
     exploration: Exploration | None
 
     def reasons(
@@ -67,7 +69,7 @@ class Explainer:
         return (Reason(code, self.shelf.creator_id(row) or ""),)
 
     def _nearest(self, chosen: Candidates, question: Question) -> list[tuple[Reason, ...]]:
-        rows = nearest_rows(chosen.rows, question.viewer.history.rows, self.model.retrieval_vectors)
+        rows = nearest_rows(chosen.rows, question.viewer.history.rows, self.space)
         if rows is None:
             return [()] * len(chosen)
         of_popular = (chosen.sources == SOURCE_CODES["popular"]).tolist()
@@ -95,16 +97,10 @@ def largest_parts(parts: Vectors) -> list[tuple[Reason, ...]]:
     ]
 
 
-def nearest_rows(rows: Rows, history: Rows, vectors: VectorRows) -> Rows | None:
-    """Return for each row [K] the row of the history [T] with the highest cosine; None if T = 0."""
+def nearest_rows(rows: Rows, history: Rows, space: LikenessSpace) -> Rows | None:
+    """Return for each row [K] the row of the history [T] that is most like it; None if T = 0."""
     if not len(history):
         return None
-    similarity = _unit(vectors[rows]) @ _unit(vectors[history]).T
-    nearest: Rows = history[similarity.argmax(axis=1)]
+    likeness = space.unit(rows) @ space.unit(history).T
+    nearest: Rows = history[likeness.argmax(axis=1)]
     return nearest
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = vectors / np.maximum(lengths, 1e-12)
-    return unit

@@ -189,7 +189,8 @@ def decided(rungs: Rungs, rules: LadderRules, now_ms: int) -> list[Move]:
     found = rates(rungs.viewers, rungs.reactions, like, rules.like_content)
     score, bar = scores(found, rules), scores(like, rules)
     error = rules.confidence * standard_errors(found, rungs.viewers, rules)
-    known = (rungs.viewers >= rules.least_impressions) & (rungs.confirmed > 0)
+    complete = (rungs.tier > FIRST) | (rungs.confirmed >= rungs.budget)  # it is guaranteed
+    known = complete & (rungs.viewers >= rules.least_impressions)
     climbing = known & (rungs.tier < len(rules.tiers))
     bars = np.append(rules.bars, np.inf)[rungs.tier]
     promoted = climbing & (score - error > bars * bar)

@@ -86,13 +86,19 @@ def members(rows: Rows, boost: Boost, names: ItemNames, facts: Facts) -> Mask:
     return np.isin(facts.column("category")[rows], meant)
 
 
-def merits(values: Vectors, factors: Vectors) -> NDArray[np.float64]:
+def merits(values: Vectors, factors: Vectors, absolute: bool = True) -> NDArray[np.float64]:
     """What candidates are chosen by: [K], finite.
 
     A factor raises a value where it is above 1, whatever the value's sign. What is buried comes
     after all others, and what has no value (NaN) after that.
+
+    Args:
+        values: [K]. factors: [K], >= 0.
+        absolute: whether 0 means worth nothing; if not, the least of the values does.
     """
     known = np.isfinite(values)
+    if not absolute:
+        values = values - values[known].min(initial=np.inf if known.any() else 0.0)
     divisors = np.where(factors > 0, factors, 1)
     steered = np.where(values >= 0, values * factors, values / divisors).astype(np.float64)
     low = float(steered[known].min(initial=0.0))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import orjson
 
+from serving.feed.budgets import Budgets
 from serving.feed.contracts import Behaviour
-from serving.live.budgets import Budgets
 from serving.live.event_stream import (
     Appended,
     BarredEventsError,

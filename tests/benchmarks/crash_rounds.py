@@ -1,6 +1,6 @@
 """SIGKILL of launcher, replicas, archiver, state servers or all at once, under load; then a count.
 
-``python -m tests.benchmarks.crash_rounds`` runs Ray Serve with two replicas, sends events until
+``python -m tests.benchmarks.crash_rounds`` runs Ray Serve with two replicas of events, sends until
 each batch is acknowledged and asks for feeds, kills once a round, and compares what was
 acknowledged with what the archive holds.
 """
@@ -31,7 +31,7 @@ from training.report import print_report
 
 BAR_ROUNDS = 50
 ITEMS, BATCH, CLIENTS = 200, 20, 2
-REPLICAS = "2"
+EVENT_REPLICAS = "2"
 ROUND_LIMIT_S = 180.0
 ARCHIVE_LIMIT_S = 90.0
 RETRY_S, ANSWER_LIMIT_S = 0.05, 5.0
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=BAR_ROUNDS)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    os.environ["TIDEGATE__RAY__REPLICAS"] = REPLICAS
+    os.environ["TIDEGATE__RAY__EVENT_REPLICAS"] = EVENT_REPLICAS
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".crash-rounds-") as text:
         folder = Path(text)
         make_feed_bundle(folder / "made", ITEMS, options.seed)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,16 +35,21 @@ class OpenResult:
         latency_ms: of every good answer, from its intended sending time.
         served_ms: the same less this client's own lag.
         lag_ms: how late this client sent each request.
-        errors: other answers and lost connections, shed ones apart. shed: 503 and 429.
+        faults: other answers by their first line, and lost connections. shed: 503 and 429.
         unsound: good answers that the caller's check refused.
     """
 
     latency_ms: list[float] = field(default_factory=list)
     served_ms: list[float] = field(default_factory=list)
     lag_ms: list[float] = field(default_factory=list)
-    errors: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
     shed: int = 0
     unsound: int = 0
+
+    @property
+    def errors(self) -> int:
+        """Number of all faults."""
+        return self.faults.total()
 
     def percentile_ms(self, percent: float) -> float:
         """Latency that `percent` of the good answers do not exceed."""
@@ -132,7 +138,7 @@ async def _open_loop(
     deadline = time.perf_counter() + DRAIN_LIMIT_S
     while lines.waiting and time.perf_counter() < deadline:
         await asyncio.sleep(0.01)
-    result.errors += lines.waiting
+    result.faults += Counter({"no answer": lines.waiting})
     lines.close()
     return result
 
@@ -171,7 +177,7 @@ class _Lines:
         elif head.startswith(SHED):
             self.result.shed += 1
         else:
-            self.result.errors += 1
+            self.result.faults[head.partition(b"\r\n")[0].decode()] += 1
         if self._queue:
             line.ask(self._queue.pop(0))
         else:
@@ -180,7 +186,7 @@ class _Lines:
     def lost(self, line: "_Line", asking: bool) -> None:
         if asking:
             self.waiting -= 1
-            self.result.errors += 1
+            self.result.faults["connection lost"] += 1
         if line in self.free:
             self.free.remove(line)
 

@@ -13,7 +13,8 @@ from configs.exposure import ExposureConfig
 from embeddings.feed_model import load_feed_model
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
-from serving.ladder import KEPT_MS, LadderKeeper, OfItems, audience_rules, ladder_rules
+from serving.feed.limits import audience_rules, ladder_rules
+from serving.ladder import KEPT_MS, LadderKeeper, OfItems
 from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.mirror import VisibilityMirror, encode_rows

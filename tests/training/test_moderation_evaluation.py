@@ -1,13 +1,17 @@
 """`training.evaluate moderation` and publishing, on a small genuine bundle."""
 
+import io
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from models.arrays import Pixels
 from models.bundle import current
+from tests.drawn_pictures import scene, with_code
 from training import evaluate, publish
 from training.datasets.contrasts import contrasts
 
@@ -42,6 +46,23 @@ def test_rules_count(
     run(moderation_bundle, file, "commerce/absolute_claim")
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
     assert (figures["auroc"], figures["f1"], figures["ece"]) == (1, 1, 0)
+
+
+def test_pictures_are_judged_too(
+    moderation_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [with_code(scene(1, 480), "https://a.example", (90, 90), 160), scene(2, 480)]
+    rows = {"text": ["", "早餐吃了面"], "image": [png(one) for one in pictures], "label": [1, 0]}
+    pq.write_table(pa.table(rows), tmp_path / "codes.parquet")
+    run(moderation_bundle, tmp_path / "codes.parquet", "commerce/diversion")
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert (figures["auroc"], figures["n"]) == (1, 2)
+
+
+def png(picture: Pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
-"""A policy's day: every session of the stage, page by page, with the draws that all policies share."""
+"""A policy's day: every session of the stage, page by page, by draws that all policies share."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from models.arrays import Mask, Rows, Vectors
+from models.arrays import Mask, Rows
 from training.closed_loop.stage import Stage
 from training.datasets.simulator import Memory, Responses, begin_sessions, respond, values
+from training.datasets.world.people import HOUR_MS
+from training.datasets.world.pull import Floats
+
+BETWEEN_PAGES_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,13 @@ class Day:
     """What became of a policy.
 
     Attributes:
-        value: [S] of each session.
+        value: [S] of each session. hour: [S] of the day when it began.
         exposures: [N] examined impressions an item.
     """
 
-    value: Vectors
-    exposures: Vectors
+    value: Floats
+    hour: Rows
+    exposures: Floats
 
     @property
     def session_value(self) -> float:
@@ -54,41 +59,47 @@ def live_through(stage: Stage, policy: Policy) -> Day:
     """Let everybody of the stage meet the policy."""
     memory = Memory(**{name: array.copy() for name, array in vars(stage.memory).items()})
     exposures = np.zeros(len(stage.world.item_traits))
-    earned = []
+    earned, hours = [np.empty(0)], [np.empty(0, np.int64)]
     ticks = (stage.visits.time_ms - stage.start_ms) // stage.plan.tick_ms
-    for tick in range(int(stage.plan.hours * 3_600_000 // stage.plan.tick_ms)):
+    for tick in range(stage.plan.hours * HOUR_MS // stage.plan.tick_ms):
         users = np.unique(stage.visits.user_rows[ticks == tick])
         now_ms = stage.start_ms + tick * stage.plan.tick_ms
         policy.begin(now_ms)
         begin_sessions(memory, users)
-        earned.append(
-            sessions(
-                stage,
-                policy,
-                tick,
-                Visitors(users, np.ones(len(users), bool), now_ms),
-                memory,
-                exposures,
-            )
-        )
-    return Day(np.concatenate(earned), exposures)
+        visitors = Visitors(users, np.ones(len(users), bool), now_ms)
+        session = Sessions(stage, policy, memory, exposures)
+        earned.append(session.value(tick, visitors))
+        hours.append(np.full(len(users), tick * stage.plan.tick_ms // HOUR_MS))
+    return Day(np.concatenate(earned), np.concatenate(hours), exposures)
 
 
-def sessions(
-    stage: Stage, policy: Policy, tick: int, visitors: Visitors, memory: Memory, exposures: Vectors
-) -> Vectors:
-    """Value [B] of the sessions of one tick; `memory` and `exposures` are written."""
-    value = np.zeros(len(visitors.users))
-    for page in range(stage.plan.pages):
-        shown = policy.pages(visitors)
+@dataclass(frozen=True)
+class Sessions:
+    """Sessions under one policy; `memory` and `exposures` [N] are written."""
+
+    stage: Stage
+    policy: Policy
+    memory: Memory
+    exposures: Floats
+
+    def value(self, tick: int, visitors: Visitors) -> Floats:
+        """Value [B] of the sessions that begin in a tick."""
+        total = np.zeros(len(visitors.users))
+        for page in range(self.stage.plan.pages):
+            if not visitors.asking.any():
+                break
+            told = self._told(tick, page, visitors)
+            total += values(told).sum(axis=1)
+            # Who has left stays in the batch with an empty page: all policies meet one draw.
+            asking, now_ms = visitors.asking & ~told.left, visitors.now_ms + BETWEEN_PAGES_MS
+            visitors = replace(visitors, asking=asking, now_ms=now_ms)
+        return total
+
+    def _told(self, tick: int, page: int, visitors: Visitors) -> Responses:
+        shown = self.policy.pages(visitors)
         time_ms = np.full(len(visitors.users), visitors.now_ms)
-        told = respond(stage.world, visitors.users, shown, time_ms, stage.draws(tick, page), memory)
-        policy.learn(visitors, shown, told)
-        value += values(told).sum(axis=1)
-        np.add.at(exposures, shown[told.examined], 1.0)
-        # Who has left stays in the batch with an empty page, so that all policies meet one draw.
-        stays = visitors.asking & ~told.left
-        visitors = replace(visitors, asking=stays, now_ms=visitors.now_ms + 60_000)
-        if not stays.any():
-            break
-    return value
+        draws, world = self.stage.draws(tick, page), self.stage.world
+        told = respond(world, visitors.users, shown, time_ms, draws, self.memory)
+        self.policy.learn(visitors, shown, told)
+        np.add.at(self.exposures, shown[told.examined], 1.0)
+        return told

@@ -12,7 +12,7 @@ from models.features import (
     HistoryBatch,
     batch_histories,
 )
-from models.ranking_features import ItemCounters
+from models.ranking_features import TASK_ACTIONS, ItemCounters
 from models.tasks import TASKS
 from training.closed_loop.stage import Stage
 from training.datasets.simulator import Responses, shown_after_ms
@@ -31,17 +31,6 @@ ACTED = (
     "purchase",
     "not_interested",
 )
-TASK_REACTIONS = {  # tasks of the ranker by the simulator's reactions
-    "long_view": ("long_view", "complete"),
-    "click": ("play",),
-    "like": ("like",),
-    "comment": ("comment",),
-    "share": ("share",),
-    "follow": ("follow",),
-    "click_product": ("click_product",),
-    "purchase": ("purchase",),
-    "negative": ("not_interested",),
-}
 
 
 @dataclass(frozen=True)
@@ -76,6 +65,13 @@ class People:
             age_s.astype(np.float32),
         )
 
+    def watch_ms(self, user: int) -> list[float | None]:
+        """How long one user watched, by event; None where it is not known."""
+        ratio = self.ratio[user]
+        told = ratio * self.duration_ms[np.maximum(self.rows[user], 0)]
+        known = (ratio >= 0) & np.isfinite(told)
+        return [float(ms) if is_known else None for ms, is_known in zip(told, known, strict=True)]
+
     def histories(self, users: Rows, now_ms: int, length: int) -> HistoryBatch:
         """Histories of B users."""
         return batch_histories([self.history(u, now_ms) for u in users.tolist()], length)
@@ -90,8 +86,9 @@ class People:
         b, k = np.nonzero(told.examined)
         self.seen[users[b], page[b, k]] = True
         np.add.at(self.impressions, page[b, k], 1.0)
-        for task, names in TASK_REACTIONS.items():
-            did = np.logical_or.reduce([told.reactions[name] for name in names])
+        for task, names in TASK_ACTIONS.items():
+            found = [told.reactions[name] for name in names if name in told.reactions]
+            did = np.logical_or.reduce(found)
             np.add.at(self.reactions[:, TASKS.index(task)], page[did], 1.0)
         happened = np.stack([told.reactions[name] for name in ACTED], axis=-1)
         b, k, a = np.nonzero(happened)
@@ -144,7 +141,7 @@ def people_of(stage: Stage) -> People:
     shown = log.actions == ACTION_CODES["impression"]
     people.seen[log.user_rows[shown], log.item_rows[shown]] = True
     np.add.at(people.impressions, log.item_rows[shown], 1.0)
-    for task, names in TASK_REACTIONS.items():
+    for task, names in TASK_ACTIONS.items():
         did = np.isin(log.actions, [ACTION_CODES[name] for name in names])
         np.add.at(people.reactions[:, TASKS.index(task)], log.item_rows[did], 1.0)
     for user in np.unique(log.user_rows).tolist():

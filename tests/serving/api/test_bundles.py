@@ -2,20 +2,27 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embeddings.feed_model import KIND
 from models.bundle import current, make_current, publish
 from serving.app import Settings, build, load_bundle
 from serving.bundles.publishing import activate_published
-from serving.hot_swap import SwapLimits, adopt_published, connect, feed_seat
+from serving.hot_swap import SwapLimits, adopt_published, connect, feed_seat, in_turn
 from serving.live.memory_state import MemoryState
 from tests.feed_bundles import make_feed_bundle
 from tests.serving.api.conftest import Client, Served
 from tests.serving.bundles.boards import MemoryBoard
+
+
+@dataclass(frozen=True)
+class Version:
+    version: str
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +179,37 @@ def test_a_published_bundle_that_cannot_be_staged_is_taken_back(served: Served, 
     finally:
         path.write_bytes(whole)
     assert current(root, KIND).name == served.services.bundle.version == first
+
+
+def test_one_process_of_a_machine_stages_at_a_time(tmp_path: Path) -> None:
+    busy: list[str] = []
+    together: list[int] = []
+
+    def stage(version: str) -> Version:
+        busy.append(version)
+        together.append(len(busy))
+        time.sleep(0.02)
+        busy.remove(version)
+        return Version(version)
+
+    with ThreadPoolExecutor(4) as threads:
+        staged = list(threads.map(in_turn(tmp_path, stage), "abcd"))
+    assert [one.version for one in staged] == list("abcd")
+    assert together == [1, 1, 1, 1]
+
+
+def test_later_items_are_staged_with_the_item_tower_of_the_bundle_to_come(
+    served: Served, root: Path
+) -> None:
+    services = served.services
+    item = {"item_id": "late", "kind": "video", "creator_id": "c", "title": "quick red lamp"}
+    body = {"items": [item | {"published_at_ms": 1}]}
+    assert served.client.request("PUT", "/v1/items", json=body).status_code == 200
+    rules = services.rules(None)
+    seat = feed_seat(services, lambda version: load_bundle(root / KIND / version, rules))
+    for version in versions(served):
+        model = seat.stage(version).items.model
+        row = model.vocabulary.row("late")
+        assert row == len(model.bundle.vocabulary)
+        expected = model.bundle.embed([item])[1][0]
+        np.testing.assert_allclose(model.retrieval_vectors[np.array([row])][0], expected, rtol=1e-4)

@@ -94,7 +94,9 @@ def test_impressions_alone_hide_their_items_and_teach_nothing(served: Served) ->
     assert not set(item_ids(after)) & set(top)
     later = served.services.clock_ms() + 31 * 60_000
     served.services.clock_ms = lambda: later  # what was served only may come again
-    assert item_ids(feed(served, user_id="u", k=3))[0] == top[2]
+    again = item_ids(feed(served, user_id="u", k=20))
+    assert top[2] in again
+    assert not set(again) & set(top[:2])
 
 
 def test_an_anonymous_history_personalises_like_reported_behaviour(served: Served) -> None:

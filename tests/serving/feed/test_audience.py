@@ -129,7 +129,10 @@ def test_filters_hold_and_an_empty_ladder_gives_nothing() -> None:
 def test_only_what_has_budget_left_is_open() -> None:
     told = rungs([10, 10, 10, 10])
     told = replace(
-        told, confirmed=np.array([90, 96, 100, 50]), closed=np.array([False, False, False, True])
+        told,
+        confirmed=np.array([80, 86, 90, 50]),
+        held=np.full(4, 4),
+        closed=np.array([False, False, False, True]),
     )
     viewers = np.empty((0, 0, 0), np.float32)
     vectors = np.eye(4, dtype=np.float32)

@@ -41,9 +41,9 @@ def rungs(completions: list[int], viewers: int = 100, tier: int = 0) -> Rungs:
     return Rungs(
         item_ids=tuple(f"i{n}" for n in range(count)),
         tier=np.full(count, tier),
-        budget=np.full(count, 100),
+        budget=np.full(count, 90),
         confirmed=np.full(count, 90),
-        held=np.full(count, 4),
+        held=np.full(count, 0),
         opened_ms=np.full(count, NOW - HOUR_MS),
         closed=np.zeros(count, bool),
         viewers=np.full(count, float(viewers)),
@@ -60,6 +60,11 @@ def test_the_better_of_like_content_climbs_and_nothing_else() -> None:
 
 def test_few_impressions_decide_nothing() -> None:
     assert decided(rungs([39, 20, 20, 1], viewers=39), RULES, NOW) == []
+
+
+def test_nothing_is_decided_before_the_first_audience_is_complete() -> None:
+    waiting = replace(rungs([60, 30, 30, 30, 10]), confirmed=np.array([89, 90, 90, 90, 90]))
+    assert decided(waiting, RULES, NOW) == []
 
 
 def test_an_item_is_measured_against_its_own_kind_and_category() -> None:
@@ -81,7 +86,7 @@ def test_what_has_climbed_stays_in_the_comparison() -> None:
 
 def test_what_falls_behind_its_tier_is_closed_with_what_was_served() -> None:
     told = rungs([60, 60, 60, 5], tier=1)
-    assert decided(told, RULES, NOW) == [Move("i3", Step.DEMOTED, 1, 1, 94)]
+    assert decided(told, RULES, NOW) == [Move("i3", Step.DEMOTED, 1, 1, 90)]
     closed = replace(told, closed=np.array([False, False, False, True]))
     assert decided(closed, RULES, NOW) == []
 
@@ -94,7 +99,7 @@ def test_time_ends_every_item() -> None:
     late = rungs([30, 30])
     found = decided(late, RULES, NOW + 23 * HOUR_MS)
     assert {move.step for move in found} == {Step.EXPIRED}
-    assert {move.budget for move in found} == {94}
+    assert {move.budget for move in found} == {90}
 
 
 def test_the_last_tier_is_the_last() -> None:
@@ -123,4 +128,4 @@ def test_every_move_goes_one_tier_up_or_stays(
     for move in decided(told, replace(RULES, confidence=confidence), NOW):
         assert move.to in (move.tier, move.tier + 1)
         assert (move.step is Step.PROMOTED) == (move.to > move.tier)
-        assert move.budget == (RULES.tiers[tier] if move.to > move.tier else 94)
+        assert move.budget == (RULES.tiers[tier] if move.to > move.tier else 90)

@@ -13,6 +13,7 @@ from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.explain import nearest_rows
 from serving.feed.filters import DEFAULT_FILTERS, Filter, filtered
 from serving.feed.hydrate import Viewer, hydrate
+from serving.feed.likeness import likeness_space
 from serving.feed.rules import DiversityRules, WindowRule
 from serving.feed.scorers import interest_scores
 from serving.feed.selectors import Choice, Grouping, selected
@@ -157,7 +158,23 @@ def test_the_score_is_the_best_product_with_an_interest() -> None:
     assert interest_scores(interests, vectors, rows).tolist() == [3, -1]
 
 
-def test_nearest_of_the_history_is_by_cosine_and_none_without_history() -> None:
-    vectors = np.array([[1, 0], [100, 100], [2, 0.1]], np.float32)
-    assert nearest_rows(np.array([0]), np.array([1, 2]), vectors) == np.array([2])
-    assert nearest_rows(np.array([0]), np.array([], np.int64), vectors) is None
+def test_the_nearest_of_the_history_is_the_most_alike_and_none_without_history() -> None:
+    vectors = np.array([[1, 9, 50], [-1, 5, 50], [1, 5, 51], [-1, 5, 49]], np.float32)
+    space = likeness_space(vectors, 4)
+    assert nearest_rows(np.array([0]), np.array([1, 2]), space) == np.array([2])
+    assert nearest_rows(np.array([0]), np.array([], np.int64), space) is None
+
+
+def test_a_coordinate_that_is_large_for_everything_makes_nothing_alike() -> None:
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(500, 8)).astype(np.float32)
+    vectors[:, 0] += 100
+    vectors[:, 1] = 7  # says nothing
+    unit = likeness_space(vectors, 500).unit(np.arange(500))
+    assert abs((unit @ unit.T).mean()) < 0.01
+    broken = likeness_space(np.full((3, 2), np.nan, np.float32), 3)
+    assert np.isnan(broken.unit(np.array([0]))).all()
+    assert likeness_space(np.zeros((0, 2), np.float32), 0).unit(np.array([], np.int64)).shape == (
+        0,
+        2,
+    )
