@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +31,11 @@ from serving.feed.cursor import Cursors, cursor_key
 from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.limits import audience_rules, ladder_rules
-from serving.feed.rules import FeedRules, StageBudgets
+from serving.feed.rules import FeedRules
 from serving.feed.shelf import Shelf, make_shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
-from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat
+from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat, warm_up
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems
 from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
@@ -112,6 +112,7 @@ def build(
     services = services_of(settings, state, moderates)
     stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
+    warm_up(services.bundle, services)
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
     services.background += [
@@ -290,7 +291,7 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     """
     model = load_feed_model(folder)
     reference = engine_of(model)
-    rules = replace(rules, budgets=StageBudgets())  # the answer must not depend on the load
+    rules = rules.unhurried
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
     items = LiveItems(model)

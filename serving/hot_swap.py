@@ -109,13 +109,11 @@ def warm_up(bundle: ServedBundle, services: Services) -> None:
 
     The first pages of a bundle fault its files into memory; no user should wait for that.
     """
-    names = bundle.engine.model.vocabulary
+    names, rules = bundle.engine.model.vocabulary, services.rules(None).unhurried
     for n in range(WARM_UP_PAGES):
         row = n * len(names) // WARM_UP_PAGES
         recent = (Behaviour(names.item_id(row), "like", 0),)
-        page = bundle.engine.feed(
-            FeedRequest(k=20, now_ms=60_000, recent=recent), services.rules(None)
-        )
+        page = bundle.engine.feed(FeedRequest(k=20, now_ms=60_000, recent=recent), rules)
         time.sleep(sum(page.stage_ms.values()) / 1000)
 
 

@@ -1,6 +1,6 @@
 """Limits of one surface, as plain values; the defaults of every part change nothing."""
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,6 +181,11 @@ class FeedRules:
     boosts: tuple[Boost, ...] = ()
     pins: tuple[Pin, ...] = ()
     killed: frozenset[str] = frozenset()
+
+    @property
+    def unhurried(self) -> "FeedRules":
+        """The same without budgets: the answer does not depend on how busy the machine is."""
+        return replace(self, budgets=StageBudgets())
 
     def asks(self, what: str) -> bool:
         """Whether no operator has switched this off."""

@@ -24,7 +24,7 @@ from serving.feed.controls import SELECTORS
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.terms import Standing
-from tests.benchmarks.feed_page import CONFIG, unhurried
+from tests.benchmarks.feed_page import CONFIG
 from training.datasets.simulator import (
     Memory,
     World,
@@ -55,7 +55,7 @@ def main() -> None:
     world = world_of(settings, seed)
     memory = fresh_memory(world)
     log = log_of(settings, world, seed, memory)
-    rules = unhurried(read_settings(CONFIG, {}).rulebook.rules(None, None, 0))
+    rules = read_settings(CONFIG, {}).rulebook.rules(None, None, 0).unhurried
     plain = replace(rules, killed=frozenset(f"selector:{name}" for name in SELECTORS))
     stronger = [
         replace(rules, diversity=replace(rules.diversity, strength=one))

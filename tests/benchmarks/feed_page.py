@@ -9,7 +9,6 @@ import asyncio
 import os
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from fastapi import FastAPI
 
 from models.bundle import current, publish
 from serving.app import Settings, build, read_settings
-from serving.feed.rules import FeedRules, StageBudgets
 from serving.live.event_stream import LoggedEvent
 from serving.live.memory_state import MemoryState
 from serving.stores import migrate
@@ -55,11 +53,6 @@ def main() -> None:
     }
     bars = {"p50 <= 6 ms": figures["p50_ms"] <= 6, "p99 <= 15 ms": figures["p99_ms"] <= 15}
     print_report("feed_page", figures=figures, bars=bars, seed=options.seed)
-
-
-def unhurried(rules: FeedRules) -> FeedRules:
-    """The same rules without budgets: a fallback on a busy machine would flatter the figures."""
-    return replace(rules, budgets=StageBudgets())
 
 
 def stage_medians(log: str) -> dict[str, float]:

@@ -18,7 +18,7 @@ from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from tests.benchmarks.bundles import ITEMS, publish_large_bundle
 from tests.benchmarks.feed_core import random_requests
-from tests.benchmarks.feed_page import CONFIG, unhurried
+from tests.benchmarks.feed_page import CONFIG
 from tests.ranked_bundles import add_ranker
 from training.report import print_report
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=ITEMS)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rules = unhurried(read_settings(CONFIG, {}).rulebook.rules(None, None, 0))
+    rules = read_settings(CONFIG, {}).rulebook.rules(None, None, 0).unhurried
     with tempfile.TemporaryDirectory() as folder:
         bundles = publish_large_bundle(Path(folder), options.items, options.seed)
         add_ranker(current(bundles, "feed"), Path(folder) / "ranked", options.seed)
