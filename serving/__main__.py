@@ -26,7 +26,7 @@ from serving.archive.process import ArchiverProcess
 from serving.commands import add_commands, demo_key, run_command
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
-from serving.listeners import reachable_listeners
+from serving.listeners import settled_listeners
 from serving.live.state_files import StateServerError
 from serving.live.supervisor import Fsync, StateServer
 from serving.moderators import published_moderator
@@ -228,9 +228,9 @@ def serve_with_ray(settings: Settings) -> None:
 
     try:
         host_ray.start(settings)
-        found = reachable_listeners(os.getpid())
         signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own in its place
         log.info("serving on http://%s:%s under Ray Serve", http.address, http.port)
+        found = settled_listeners(os.getpid(), "haproxy")
         open_to_all = ", ".join(f"{one.port} ({one.program})" for one in found)
         log.info("other machines reach these ports, which Ray opened: %s", open_to_all)
         while True:

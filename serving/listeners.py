@@ -1,6 +1,7 @@
 """Which sockets a process and its children listen on, as the kernel tells it (Linux)."""
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -31,6 +32,20 @@ def reachable_listeners(process_id: int) -> list[Listener]:
         if not ip_address(address).is_loopback
     }
     return sorted(found)
+
+
+def settled_listeners(process_id: int, program: str, limit_s: float = 10.0) -> list[Listener]:
+    """Return the same once one of them is a program's, or the time is over.
+
+    HAProxy hands its sockets to a successor for every replica that comes: between two looks at the
+    kernel's tables neither of them may hold one.
+    """
+    deadline = time.monotonic() + limit_s
+    while True:
+        found = reachable_listeners(process_id)
+        if program in {one.program for one in found} or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
 
 
 def _listening_sockets() -> dict[str, tuple[str, int]]:

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from configs.schema import RaySection
 from models.bundle import MANIFEST, current, read_manifest, seal
 from serving.__main__ import main, parsed
-from serving.listeners import Listener, reachable_listeners
+from serving.listeners import Listener, reachable_listeners, settled_listeners
 from serving.ray_environment import ray_environment
 from tests.conftest import SERVING_CONFIG
 from tests.feed_bundles import make_feed_bundle
@@ -157,3 +158,13 @@ def test_listeners_beyond_loopback_are_found() -> None:
         port = outside.getsockname()[1]
         assert found[port] == Listener(port, "0.0.0.0", found[port].program)  # noqa: S104
         assert inside.getsockname()[1] not in found
+
+
+def test_a_program_that_listens_a_little_later_is_waited_for() -> None:
+    program = Path("/proc/self/comm").read_text().strip()
+    with socket.socket() as outside:
+        outside.bind(("0.0.0.0", 0))  # noqa: S104
+        threading.Timer(0.3, outside.listen).start()
+        found = settled_listeners(os.getpid(), program)
+        assert outside.getsockname()[1] in {listener.port for listener in found}
+        assert settled_listeners(os.getpid(), "haproxy", limit_s=0.1) == found
