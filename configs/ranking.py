@@ -12,13 +12,15 @@ class DataSection(Section):
     reads_impressions: bool = False  # what was shown and not reacted to is part of the history
     time_zone: str = "UTC"  # of users whose record names none
     impressions_limit: int = Field(default=1_000_000, ge=100)  # the newest so many
+    reads_vectors: bool = True  # of towers that learned from the same impressions: they know more
+    #   of these than of the next ones; read them where taste outweighs that, and measure it
     least_reactions: int = Field(default=100, ge=1)  # a rarer task is left out
 
 
 class NetworkSection(Section):
     """Shape of the network."""
 
-    seeds: int = Field(default=3, ge=1, le=16)  # networks averaged
+    seeds: int = Field(default=4, ge=1, le=16)  # networks averaged
     hidden: int = Field(default=64, ge=1, le=1_024)  # of the first layer
     width: int = Field(default=48, ge=1, le=512)  # of the second
     dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -27,7 +29,7 @@ class NetworkSection(Section):
 class RankerFitSection(Section):
     """How the network is fitted."""
 
-    epochs: int = Field(default=6, ge=1)
+    epochs: int = Field(default=4, ge=1)
     batch_size: int = Field(default=512, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)

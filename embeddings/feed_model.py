@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embeddings.index import ItemIndex, exact_search, load_index
-from embeddings.ranker_model import Ranker, has_ranker, load_ranker
+from embeddings.ranker_model import Ranker, has_ranker, load_ranker, verify_ranker
 from embeddings.towers import (
     ITEM_TOWER,
     USER_TOWER,
@@ -117,6 +117,8 @@ def load_feed_model(folder: Path) -> FeedModel:
     bundle = open_bundle(folder, KIND)
     model = assemble(bundle)
     verify_golden(model, folder)
+    if model.ranker is not None:
+        verify_ranker(model.ranker, model.history_table, model.retrieval_vectors, folder)
     return model
 
 

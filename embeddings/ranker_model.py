@@ -19,6 +19,7 @@ from models.bundle import (
     load_array,
     load_session,
 )
+from models.features import ACTION_CODES, History
 from models.ranking_features import (
     KEYS,
     Counts,
@@ -44,8 +45,19 @@ RANKER_FACTS = "ranker.json"
 RANKER_ITEMS = "ranker_items.npy"
 RANKER_KEYS = "ranker_keys.npy"
 RANKER_COUNTERS = "ranker_counters.npy"
-FILES = (RANKER, RANKER_ITEM, RANKER_FACTS, RANKER_ITEMS, RANKER_KEYS, RANKER_COUNTERS)
+RANKER_GOLDEN = "ranker_golden.npy"
+FILES = (
+    RANKER,
+    RANKER_ITEM,
+    RANKER_FACTS,
+    RANKER_ITEMS,
+    RANKER_KEYS,
+    RANKER_COUNTERS,
+    RANKER_GOLDEN,
+)
 FLOAT = "tensor(float)"
+GOLDEN_ITEMS = 16
+TOLERANCE = 1e-3  # of a probability; float32 sums differ between processors
 HOUR_MS = 3_600_000
 
 
@@ -207,6 +219,47 @@ class Ranker:
         }
 
 
+def golden_predictions(ranker: Ranker, history: Vectors, retrieval: Vectors) -> Vectors:
+    """Return what a user who never was is predicted to do with `GOLDEN_ITEMS` items or fewer.
+
+    Args:
+        ranker: asked. history: [N, H]. retrieval: [N, D] of its bundle.
+    """
+    rows = np.unique(np.linspace(0, len(history) - 1, GOLDEN_ITEMS).astype(np.int64))
+    actions = np.resize([ACTION_CODES[name] for name in ("long_view", "play", "like")], len(rows))
+    ages_s = (np.arange(len(rows)) * 600).astype(np.float32)
+    behaviour = History(rows, actions, np.full(len(rows), 0.5, np.float32), ages_s)
+    context = RankingContext(
+        interests=retrieval[rows[:1]],
+        history=behaviour,
+        now_ms=ranker.facts.base_ms,
+        local_hour=12.0,
+        region=None,
+        counters=ranker.base,
+    )
+    return ranker.predict(context, rows)
+
+
+def verify_ranker(ranker: Ranker, history: Vectors, retrieval: Vectors, folder: Path) -> None:
+    """Compare the ranker's golden predictions with those of ``ranker_golden.npy``.
+
+    Raises:
+        BundleError: they disagree, or it cannot be asked at all.
+    """
+    path = folder / RANKER_GOLDEN
+    try:
+        expected = np.load(path)
+        found = golden_predictions(ranker, history, retrieval)
+        agree = np.allclose(found, expected, rtol=0, atol=TOLERANCE, equal_nan=True)
+    except Exception as error:  # ONNX Runtime's exceptions share no public base
+        raise BundleError(f"{folder}: {RANKER} cannot be asked: {error}") from error
+    if not agree:
+        raise BundleError(
+            f"{folder}: {RANKER} and {RANKER_GOLDEN} disagree: one is of another bundle, or "
+            "features are computed otherwise since it was trained; train the ranker anew"
+        )
+
+
 def region_index(regions: Sequence[str], region: str | None) -> int:
     """Place of a region among those that the model knows, -1 for another or none."""
     return regions.index(region) if region in regions else -1
@@ -214,7 +267,7 @@ def region_index(regions: Sequence[str], region: str | None) -> int:
 
 def has_ranker(bundle: Bundle) -> bool:
     """Whether a feed bundle holds a ranker."""
-    return RANKER in bundle.manifest.files
+    return (bundle.folder / RANKER).is_file()
 
 
 def ranker_facts(path: Path) -> RankerFacts:

@@ -72,7 +72,13 @@ def connect_moderation(services: Services, serving: ServingConfig) -> None:
     )
     services.poster = Poster(frozenset(section.webhook_hosts))
     jobs = JobWorker(services, lambda: services.moderation or first, services.poster, FOLLOW_S)
-    services.background += [settling.run, settling.measure, follower.run, jobs.run]
+    services.background += [
+        first.warm_up,
+        settling.run,
+        settling.measure,
+        follower.run,
+        jobs.run,
+    ]
 
 
 def banks_of(desk: ModerationDesk) -> BankBook:

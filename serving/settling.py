@@ -76,7 +76,6 @@ class Settling:
         claims = await asyncio.to_thread(self.checks.claim, ACTOR, AT_ONCE, LEASE_MS)
         for claim in claims:
             await self._settle(claim)
-        if claims:
             await self.tell()
         return len(claims)
 

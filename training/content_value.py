@@ -20,7 +20,7 @@ from training.text_fit import Encoder
 
 CONTENT_VALUE = "content_value"
 STRONG_VOTES = 5  # "helpful" votes from which a review is of strong use; one is weak use
-_INVERSE_L2 = 0.003
+_INVERSE_L2 = 1e-5
 
 
 def voted_reviews(data: Path, rows: int, seed: int) -> tuple[list[str], NDArray[np.int64]]:

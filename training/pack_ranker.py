@@ -15,13 +15,16 @@ from embeddings.ranker_model import (
     RANKER,
     RANKER_COUNTERS,
     RANKER_FACTS,
+    RANKER_GOLDEN,
     RANKER_ITEM,
     RANKER_ITEMS,
     RANKER_KEYS,
     RankerFacts,
+    golden_predictions,
+    load_ranker,
 )
 from models.arrays import Vectors
-from models.bundle import Manifest, load_session, seal, staged
+from models.bundle import Bundle, Manifest, load_session, seal, staged
 from models.export import export
 from models.ranker import ItemHalf, RankerNetwork, RankerScorer, RankerShape
 from models.ranking_features import ItemCounters, Rates
@@ -96,6 +99,9 @@ def pack_ranker(
                 "files": {},
             }
         )
+        vectors = model.history_table, model.retrieval_vectors
+        ranker = load_ranker(Bundle(folder, draft), *vectors, base.published_at_ms)
+        np.save(folder / RANKER_GOLDEN, golden_predictions(ranker, *vectors))
         return seal(folder, draft), parity
 
 

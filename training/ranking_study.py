@@ -8,7 +8,7 @@ import numpy as np
 from configs.ranking import DataSection
 from embeddings.feed_model import FeedModel, published_ms
 from models.arrays import Mask, Rows, Vectors
-from models.ranking_features import Counts, ItemCounters, Rates, counter_features
+from models.ranking_features import INTEREST_FEATURES, Counts, ItemCounters, Rates, counter_features
 from models.tasks import TASKS
 from training.datasets.interactions import Interactions
 from training.fit_ranker import RankerData
@@ -42,6 +42,7 @@ class Study:
         user: [E, U]. pairs: [E, C'] without counters.
         catalogue: of the N items. past: of the users. places: of the users.
         counters: at the end of the window that may be learned from; end_ms: its end.
+        reads_vectors: whether retrieval vectors and interests are read.
     """
 
     shown: Impressions
@@ -53,14 +54,21 @@ class Study:
     places: Places
     counters: ItemCounters
     end_ms: int
+    reads_vectors: bool
 
     def data(self, rates: Rates, tasks: Sequence[int]) -> RankerData:
-        """The impressions as a network reads them."""
+        """The impressions as a network reads them; what it is not to read is 0 for all of them."""
         counters = counter_features(self.counts, rates, tasks)
+        cross = np.concatenate([self.pairs, counters], 1, dtype=np.float32)
+        items = self.catalogue.block
+        if not self.reads_vectors:
+            told, items = self.pairs.shape[1], items.copy()
+            cross[:, told - INTEREST_FEATURES : told] = 0.0
+            items[:, items.shape[1] - self.catalogue.retrieval.shape[1] :] = 0.0
         return RankerData(
             user=self.user,
-            cross=np.concatenate([self.pairs, counters], 1, dtype=np.float32),
-            items=self.catalogue.block,
+            cross=cross,
+            items=items,
             item_rows=self.shown.item_rows,
             labels=self.shown.labels[:, list(tasks)],
             watch_ratio=self.shown.watch_ratio,
@@ -120,6 +128,7 @@ def study_of(
         places=places,
         counters=counters_at(everything, published, end_ms),
         end_ms=end_ms,
+        reads_vectors=section.reads_vectors,
     )
 
 

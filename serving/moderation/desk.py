@@ -1,15 +1,23 @@
 """Where requests meet the moderator: one thread of its own, so that no feed waits for a verdict."""
 
 import asyncio
+import io
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from PIL import Image
+
 from serving.moderation.decoding import Picture
 from serving.moderation.findings import Content
+from serving.moderation.picture_formats import MediaError
 from serving.moderation.verdict import Moderator, Verdict
 
+log = logging.getLogger("tidegate.moderation")
+
+_WARM_UP_SIDE = 64
 T = TypeVar("T")
 
 
@@ -65,6 +73,17 @@ class ModerationDesk:
             ]
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, judged)
+
+    async def warm_up(self) -> None:
+        """Start what starts with the first picture, so that no item waits for it."""
+        file = io.BytesIO()
+        Image.new("RGB", (_WARM_UP_SIDE, _WARM_UP_SIDE), "white").save(file, "PNG")
+        try:
+            picture = await self.picture(file.getvalue())
+        except MediaError as error:
+            log.error("pictures cannot be judged: %s", error)
+            return
+        await self.judge([Content(pictures=(picture,))], None)
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Do something in the thread that judges, so that it meets no judgement half done."""

@@ -1,6 +1,8 @@
 """The ranker's recipe on a small simulated world, and that serving computes what training did."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,16 @@ import numpy as np
 import pytest
 
 from configs.load import load
-from configs.ranking import RankerConfig
+from configs.ranking import NetworkSection, RankerConfig, RankerFitSection
 from embeddings.feed_model import FeedModel, load_feed_model
 from embeddings.live_model import LiveModel
+from models.bundle import BundleError, file_facts
 from models.features import History, batch_histories, empty_history
 from models.ranking_features import ItemCounters, RankingContext
 from models.tasks import PREDICTIONS, TASKS, WATCH_RATIO
 from training import evaluate, train_ranker, train_two_tower, tree_baseline
 from training.datasets.load import load_dataset
+from training.fit_ranker import fit_ranker, logits
 from training.ranking_arrays import hours_of, places_of
 from training.ranking_examples import past_of
 from training.ranking_study import Study, as_requests, in_rows_of, study_of
@@ -226,8 +230,31 @@ def test_requests_share_one_history(model: FeedModel, study: Study) -> None:
     assert not (running[some] == running[some[0]]).all()
 
 
+def test_what_is_not_to_be_read_changes_no_prediction(model: FeedModel, study: Study) -> None:
+    rates, tasks = study.rates(np.ones(len(study.shown), bool), 20)
+    blind = replace(study, reads_vectors=False).data(rates, tasks)
+    section = RankerFitSection(epochs=1)
+    network = fit_ranker(blind, NetworkSection(seeds=1, hidden=4, width=4), section, 0)
+    seeing = study.data(rates, tasks)
+    assert not np.array_equal(blind.items, seeing.items)
+    np.testing.assert_array_equal(logits(network, blind), logits(network, seeing))
+
+
 def test_a_bundle_of_another_dataset_is_refused(root: Path) -> None:
     with pytest.raises(SystemExit, match="trained on simulator, not on kuairand"):
         train_ranker.main(
             f"--bundle {root / 'towers'} --dataset kuairand --out {root / 'other'}".split()
         )
+
+
+def test_a_ranker_that_answers_otherwise_is_not_loaded(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root / "ranked", copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    counters = np.load(copy / "ranker_counters.npy")
+    np.save(copy / "ranker_counters.npy", counters[::-1] * 50)
+    facts = file_facts(copy / "ranker_counters.npy")
+    manifest["files"]["ranker_counters.npy"] = facts.model_dump()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"ranker\.onnx and ranker_golden\.npy disagree"):
+        load_feed_model(copy)
