@@ -19,7 +19,7 @@ from models.arrays import Rows, Vectors
 
 LOOK_ALIKES = 8  # entries whose geometry is compared
 LEAST_COSINE = 0.45
-LEAST_INLIERS = 14  # places of local features that agree on one shift, turn and scale
+LEAST_INLIERS = 18  # places of local features that agree on one shift, turn and scale
 _INLIER_ERROR = 6.0  # pixels
 _LEAST_SCALE, _MOST_SCALE = 0.5, 2.0
 _PLACE = 8.0  # pixels

@@ -1,6 +1,6 @@
 """Pictures as vectors: what is seen (EfficientNet-Lite0) and how explicit it is (open_nsfw)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,19 +30,24 @@ class ImageEncoder:
     explicit: ort.InferenceSession
 
     def encode(self, pictures: Sequence[Pixels]) -> Vectors:
-        """[B, DIMENSIONS] of B pictures of any size.
+        """[B, DIMENSIONS] of B pictures of any size: what is seen, then the explicitness."""
+        return np.concatenate([self.see(pictures), self.explicitness(pictures)[:, None]], 1)
 
-        The last dimension is open_nsfw's probability, which nothing here has calibrated.
-        """
-        vectors = np.empty((len(pictures), DIMENSIONS), np.float32)
-        for first in range(0, len(pictures), _AT_ONCE):
-            some = pictures[first : first + _AT_ONCE]
-            rows = slice(first, first + len(some))
-            squares = np.stack([resized(picture, SIDE) for picture in some])
-            [vectors[rows, :SEEN]] = self.seen.run(["vectors"], {"pixels": squares})
-            [answer] = self.explicit.run(None, {_name(self.explicit): _nsfw_input(some)})
-            vectors[rows, SEEN] = answer[:, 1]
-        return vectors
+    def see(self, pictures: Sequence[Pixels]) -> Vectors:
+        """[B, SEEN] what is seen."""
+        batches = [
+            self.seen.run(["vectors"], {"pixels": np.stack([resized(p, SIDE) for p in some])})[0]
+            for some in _batches(pictures)
+        ]
+        return np.concatenate([np.empty((0, SEEN), np.float32), *batches])
+
+    def explicitness(self, pictures: Sequence[Pixels]) -> Vectors:
+        """[B] open_nsfw's probability, which nothing here has calibrated."""
+        batches = [
+            self.explicit.run(None, {_name(self.explicit): _nsfw_input(some)})[0][:, 1]
+            for some in _batches(pictures)
+        ]
+        return np.concatenate([np.empty(0, np.float32), *batches])
 
 
 def load_image_encoder(folder: Path) -> ImageEncoder:
@@ -66,6 +71,11 @@ def resized(picture: Pixels, side: int) -> Pixels:
     smaller = max(picture.shape[:2]) > side
     way = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(picture, (side, side), interpolation=way), np.uint8)
+
+
+def _batches(pictures: Sequence[Pixels]) -> Iterator[Sequence[Pixels]]:
+    for first in range(0, len(pictures), _AT_ONCE):
+        yield pictures[first : first + _AT_ONCE]
 
 
 def _nsfw_input(pictures: Sequence[Pixels]) -> NDArray[np.float32]:

@@ -15,11 +15,12 @@ class QrCode:
 
     Attributes:
         payload: what it says; None where it is seen and cannot be read, as where it is cut off.
-        box: around it.
+        box: around it. time_s: of a video, when it is shown.
     """
 
     payload: str | None
     box: Box
+    time_s: float = 0.0
 
 
 def find(picture: Pixels) -> list[QrCode]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from configs.load import load
 from configs.pictures import PictureRecipe
-from embeddings.image import GRAPH, NSFW_GRAPH, SEEN, load_image_encoder
+from embeddings.image import GRAPH, NSFW_GRAPH, load_image_encoder
 from models.arrays import Pixels
 from tests.drawn_pictures import scene
 from training.image_encoder import write_image_encoder
@@ -63,7 +63,7 @@ def drawn_head() -> tuple[FittedHead, np.ndarray]:
     for policy in ("weapon", "ip_character"):
         pictures += [breaking(policy, 2_000 + n) for n in range(EACH)]
         policies += [policy] * EACH
-    seen = load_image_encoder(encoder_folder()).encode(pictures)[:, :SEEN]
+    seen = load_image_encoder(encoder_folder()).see(pictures)
     return fit_head(seen, np.array(policies), drawn_recipe()), np.array(policies)
 
 

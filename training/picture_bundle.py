@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from configs.pictures import PictureRecipe
-from embeddings.image import SEEN, ImageEncoder, load_image_encoder
+from embeddings.image import ImageEncoder, load_image_encoder
 from embeddings.picture_model import GOLDEN, GRAPH, POLICIES, golden_pictures
 from models.bundle import load_session
 from models.export import export
@@ -48,7 +48,7 @@ def write_pictures(folder: Path, recipe: PictureRecipe, data: Path) -> PicturePa
     parity = write_image_encoder(folder)
     encoder = load_image_encoder(folder)
     labelled = labelled_pictures(data / POLICY_SET)
-    head = fit_head(encoder.encode(labelled.pictures)[:, :SEEN], labelled.policies, recipe)
+    head = fit_head(encoder.see(labelled.pictures), labelled.policies, recipe)
     figures = head_figures(head.held_out, labelled.policies, recipe)
     parity = max(parity, write_head(folder, head.model, recipe, encoder))
     return PicturePart(parity, figures, card(recipe, figures, len(labelled.pictures)))

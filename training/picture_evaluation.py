@@ -9,7 +9,7 @@ from pathlib import Path
 
 from configs.load import load
 from configs.pictures import PictureRecipe
-from embeddings.image import SEEN, load_image_encoder
+from embeddings.image import load_image_encoder
 from models.arrays import Pixels, Vectors
 from training.datasets.pictures import labelled_pictures
 from training.image_encoder import write_image_encoder
@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> None:
     """Fit by folds and print the figures of what each fold had not seen."""
     recipe = load(options.config, PictureRecipe)
     labelled = labelled_pictures(options.data)
-    seen = encoded(labelled.pictures, options.encoder)[:, :SEEN]
+    seen = encoded(labelled.pictures, options.encoder)
     head = fit_head(seen, labelled.policies, recipe)
     figures = head_figures(head.held_out, labelled.policies, recipe)
     figures |= {"pictures": len(labelled.pictures), "clusters": head.clusters}
@@ -42,7 +42,7 @@ def main(options: argparse.Namespace) -> None:
 def encoded(pictures: tuple[Pixels, ...], encoder: Path | None) -> Vectors:
     """[N, D] vectors by the encoder of a folder, or by the published weights."""
     if encoder is not None:
-        return load_image_encoder(encoder).encode(pictures)
+        return load_image_encoder(encoder).see(pictures)
     with tempfile.TemporaryDirectory() as folder:
         write_image_encoder(Path(folder))
-        return load_image_encoder(Path(folder)).encode(pictures)
+        return load_image_encoder(Path(folder)).see(pictures)

@@ -180,8 +180,8 @@ class EvidenceAnswer(BaseModel):
     """A finding of a rule: `span` in characters of the original text of `source`.
 
     `source` is a text, the text in a picture (`ocr:0`) or a picture; `box` is where it stands
-    there: left, top, width and height in pixels of the picture as sent. It counts unless
-    `exemption` names the lawful use that applies, or `shadow` is true.
+    there: left, top, width and height in pixels of the picture as sent, `time_s` when it is shown
+    in a video. It counts unless `exemption` names the lawful use that applies, or `shadow` is true.
     """
 
     rule: str
@@ -193,6 +193,7 @@ class EvidenceAnswer(BaseModel):
     source: str
     span: tuple[int, int]
     box: tuple[int, int, int, int] | None
+    time_s: float | None
     raw: str
     canonical: str
     channel: str

@@ -15,7 +15,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from models.arrays import Pixels
-from serving.moderation.picture_formats import MediaError, PictureFormat, recognised
+from serving.moderation.picture_formats import (
+    VIDEOS,
+    MediaError,
+    PictureFormat,
+    by_magic,
+    recognised,
+)
 
 _ORIENTATION = 0x0112  # tag of EXIF
 _WIDE = ("I", "I;16", "I;16B", "I;16L", "F")  # modes of more than 8 bits a channel
@@ -32,7 +38,9 @@ class Limits:
         pixels: width x height, of one frame.
         frames: of an animation. frames_read: how many of them are judged, evenly spread.
         longest_side: larger frames are reduced to it.
-        time_s: from sending the bytes to the decoder to its answer. memory_bytes: of the decoder.
+        video_s: of a video. key_frames: of it that are judged.
+        time_s: from sending the bytes to the decoder to its answer; `video_time_s` of a video.
+        memory_bytes: of the decoder.
     """
 
     file_bytes: int = 20 << 20
@@ -40,8 +48,15 @@ class Limits:
     frames: int = 600
     frames_read: int = 4
     longest_side: int = 2_048
+    video_s: float = 600.0
+    key_frames: int = 24
     time_s: float = 5.0
+    video_time_s: float = 20.0
     memory_bytes: int = 1 << 30
+
+    def allowed_s(self, content: bytes) -> float:
+        """Time for a file."""
+        return self.video_time_s if by_magic(content) in VIDEOS else self.time_s
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,7 @@ class Picture:
         width: as sent, in pixels. height: likewise.
         frame_count: of the file.
         frames: those to judge, [H, W, 3] each, the first one first.
+        times_s: when each is shown; 0 where the file is no video.
     """
 
     sha256: str
@@ -62,6 +78,7 @@ class Picture:
     height: int
     frame_count: int
     frames: tuple[Pixels, ...]
+    times_s: tuple[float, ...]
 
     @property
     def pixels(self) -> Pixels:
@@ -78,14 +95,16 @@ DEFAULT_LIMITS = Limits()
 
 
 def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Picture:
-    """Decode a picture; of an animation, frames spread over it.
+    """Decode a picture; of an animation frames spread over it, of a video its key frames.
 
     Raises:
-        MediaError: `file_too_large`, `picture_too_large`, `too_many_frames`, `damaged_picture` or
-            what `recognised` refuses.
+        MediaError: `file_too_large`, `picture_too_large`, `too_many_frames`, `video_too_long`,
+            `no_video`, `damaged_picture` or what `recognised` refuses.
     """
     check_size(content, limits)
     found = recognised(content)
+    if found in VIDEOS:
+        return _video(content, found, limits)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of harmless metadata
         try:
@@ -122,8 +141,30 @@ def _decoded(content: bytes, found: PictureFormat, limits: Limits) -> Picture:
             if count > 1:
                 image.seek(number)
             frames.append(_upright(image, limits.longest_side))
-    digest = hashlib.sha256(content).hexdigest()
-    return Picture(digest, found, width, height, count, tuple(frames))
+    times_s = (0.0,) * len(frames)
+    return Picture(digest_of(content), found, width, height, count, tuple(frames), times_s)
+
+
+def _video(content: bytes, found: PictureFormat, limits: Limits) -> Picture:
+    from serving.moderation.key_frames import VideoLimits, key_frames
+
+    kept, (width, height), count = key_frames(
+        content, VideoLimits(limits.video_s, limits.pixels, frames=limits.key_frames)
+    )
+    return Picture(
+        digest_of(content),
+        found,
+        width,
+        height,
+        count,
+        tuple(frame.pixels for frame in kept),
+        tuple(frame.time_s for frame in kept),
+    )
+
+
+def digest_of(content: bytes) -> str:
+    """Sha256 of a file, 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def _check(image: Image.Image, count: int, limits: Limits) -> None:

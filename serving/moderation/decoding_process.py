@@ -50,11 +50,11 @@ class DecodingProcess:
                 self._stop()  # it died between two pictures
             process = self._process = self._process or self._start()
             try:
-                with _deadline(process, self.limits.time_s):
+                with _deadline(process, self.limits.allowed_s(content)):
                     return _asked(process, content)
             except (OSError, EOFError) as error:
                 self._stop()
-                raise _death(process, self.limits) from error
+                raise _death(process, self.limits.allowed_s(content)) from error
 
     def close(self) -> None:
         """End the process."""
@@ -129,12 +129,13 @@ def _asked(process: subprocess.Popen[bytes], content: bytes) -> Picture:
     frames = tuple(
         np.frombuffer(_received(incoming), np.uint8).reshape(shape) for shape in header["shapes"]
     )
-    return Picture(**header["picture"], frames=frames)
+    facts = header["picture"]
+    return Picture(**facts | {"times_s": tuple(facts["times_s"])}, frames=frames)
 
 
-def _death(process: subprocess.Popen[bytes], limits: Limits) -> MediaError:
+def _death(process: subprocess.Popen[bytes], allowed_s: float) -> MediaError:
     if process.returncode == -9:
-        return MediaError("decoding_timed_out", f"takes longer than {limits.time_s} s to decode")
+        return MediaError("decoding_timed_out", f"takes longer than {allowed_s} s to decode")
     return MediaError("decoder_failed", "the decoder died of this picture")
 
 

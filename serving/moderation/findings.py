@@ -29,11 +29,13 @@ class Finding:
         source: "text:<n>", "ocr:<n>" for the text in picture n, "picture:<n>", or "record".
         evidence: its span is of the text of that source.
         box: where it stands in the picture as sent; None in texts.
+        time_s: of a video, when it is shown; 0 in pictures, None in texts.
     """
 
     source: str
     evidence: Evidence
     box: Box | None = None
+    time_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
-"""Which picture format some bytes are in, by what they hold and never by what they are called."""
+"""Which format of pictures or videos some bytes are in: by what they hold, not by their name."""
 
 import io
 import zipfile
 from collections.abc import Iterator
 from typing import Literal
 
-PictureFormat = Literal["JPEG", "PNG", "WEBP", "GIF"]
+PictureFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "MP4", "WEBM"]
+VIDEOS: frozenset[PictureFormat] = frozenset({"MP4", "WEBM"})
 
+# Brands of MP4 and QuickTime files; HEIC and AVIF pictures begin alike and are not taken.
+_BRANDS = frozenset(
+    {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  "}
+)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FOREIGN = {  # what a browser or a reader would rather take the file for
     b"%pdf-": "PDF",
@@ -34,11 +39,12 @@ def recognised(content: bytes) -> PictureFormat:
         MediaError: `unsupported_format`, `foreign_content` (it is another kind of file, too) or
             `trailing_bytes`.
     """
-    found = _by_magic(content)
+    found = by_magic(content)
     if found is None:
         raise MediaError(
             "unsupported_format",
-            f"starts with {content[:8].hex(' ') or 'nothing'}; taken are JPEG, PNG, WebP and GIF",
+            f"starts with {content[:8].hex(' ') or 'nothing'}; taken are JPEG, PNG, WebP, GIF, MP4 "
+            "and WebM",
         )
     _refuse_foreign(content)
     end = _end(content, found)
@@ -49,14 +55,23 @@ def recognised(content: bytes) -> PictureFormat:
     return found
 
 
-def _by_magic(content: bytes) -> PictureFormat | None:
+def by_magic(content: bytes) -> PictureFormat | None:
+    """What a file begins like; None for nothing that is taken."""
     if content.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if content.startswith(_PNG):
         return "PNG"
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WEBP"
-    return "GIF" if content[:6] in {b"GIF87a", b"GIF89a"} else None
+    if content[:6] in {b"GIF87a", b"GIF89a"}:
+        return "GIF"
+    return _video_by_magic(content)
+
+
+def _video_by_magic(content: bytes) -> PictureFormat | None:
+    if content[4:8] == b"ftyp" and content[8:12] in _BRANDS:
+        return "MP4"
+    return "WEBM" if content.startswith(b"\x1a\x45\xdf\xa3") else None
 
 
 def _refuse_foreign(content: bytes) -> None:
@@ -69,7 +84,7 @@ def _refuse_foreign(content: bytes) -> None:
 
 
 def _end(content: bytes, found: PictureFormat) -> int:
-    """The byte behind the picture; of JPEG, which cameras append to, and of GIF, all there is."""
+    """The byte behind the picture; all there is where cameras append or nothing says its end."""
     if found == "WEBP":
         return 8 + int.from_bytes(content[4:8], "little")
     if found == "PNG":

@@ -58,6 +58,7 @@ def _evidence(finding: Finding, names: Mapping[str, str]) -> dict[str, Any]:
         "source": names.get(finding.source, finding.source),
         "span": evidence.span,
         "box": finding.box,
+        "time_s": finding.time_s,
         "raw": evidence.raw,
         "canonical": evidence.canonical,
         "channel": evidence.channel,

@@ -44,13 +44,13 @@ def texts_of(item: Item) -> dict[str, str]:
 
 
 def pictures_of(item: Item) -> list[Media]:
-    """The pictures of an item.
+    """The pictures and videos of an item.
 
     Raises:
         MediaError: it has media of another kind.
     """
     for file in item.media:
-        if not file.mime.startswith("image/"):
+        if not file.mime.startswith(("image/", "video/")):
             raise MediaError("unsupported_format", f"{file.mime} is not judged; a person must look")
     return list(item.media)
 

@@ -1,7 +1,7 @@
 """What is seen in pictures: scores, codes, text. Remembered by the hash of their bytes."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -77,9 +77,12 @@ class Sight:
         """Codes of all frames, each payload once; boxes are of the picture as sent."""
 
         def look() -> list[QrCode]:
-            found = [code for frame in picture.frames for code in self._eyes.codes(frame)]
-            once = {code.payload: code for code in reversed(found)}
-            return [QrCode(code.payload, scaled(code.box, picture.scale)) for code in once.values()]
+            found = [
+                QrCode(code.payload, scaled(code.box, picture.scale), time_s)
+                for frame, time_s in shown(picture)
+                for code in self._eyes.codes(frame)
+            ]
+            return list({code.payload: code for code in reversed(found)}.values())
 
         found: list[QrCode] = self._once(picture, "codes", look)
         return found
@@ -89,18 +92,14 @@ class Sight:
 
         def look() -> list[TextLine]:
             read = [
-                line
-                for frame in picture.frames
+                TextLine(line.text, scaled(line.box, picture.scale), line.confidence, time_s)
+                for frame, time_s in shown(picture)
                 if self._eyes.has_text(frame)
                 for line in self._eyes.lines(frame)
                 if line.confidence >= LEAST_CONFIDENCE and line.text.strip()
             ]
             once = {line.text: line for line in reversed(read)}
-            ordered = sorted(once.values(), key=lambda line: (line.box[1], line.box[0]))
-            return [
-                TextLine(line.text, scaled(line.box, picture.scale), line.confidence)
-                for line in ordered
-            ]
+            return sorted(once.values(), key=lambda line: (line.time_s, line.box[1], line.box[0]))
 
         found: list[TextLine] = self._once(picture, "lines", look)
         return found
@@ -128,13 +127,23 @@ def scaled(box: Box, scale: float) -> Box:
     return left, top, width, height
 
 
-def text_of(lines: Sequence[TextLine]) -> str:
-    """Lines as one text."""
-    return "\n".join(line.text for line in lines)
+def shown(picture: Picture) -> Iterator[tuple[Pixels, float]]:
+    """Frames of a picture, and when each is shown, in s."""
+    return zip(picture.frames, picture.times_s, strict=True)
+
+
+def time_of(lines: Sequence[TextLine], span: tuple[int, int]) -> float:
+    """When the first line is shown that a span of `embeddings.ocr.as_text` touches, in s."""
+    at = 0
+    for line in lines:
+        at += len(line.text) + 1
+        if span[0] < at:
+            return line.time_s
+    raise ValueError(f"span {span} lies behind the text")
 
 
 def box_of(lines: Sequence[TextLine], span: tuple[int, int]) -> Box:
-    """The box around all lines that a span of `text_of` touches."""
+    """The box around all lines that a span of `embeddings.ocr.as_text` touches."""
     boxes, at = [], 0
     for line in lines:
         if at < span[1] and span[0] < at + len(line.text):

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Protocol
 
 from embeddings.fingerprint import Fingerprint
+from embeddings.ocr import as_text
 from models.arrays import Vectors
 from models.canonical import Channels, read
 from serving.moderation.decoding import Picture
 from serving.moderation.findings import Duplicate, Finding, Found, Modality, likeliest
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
-from serving.moderation.sight import Sight, box_of, text_of
+from serving.moderation.sight import Sight, box_of, time_of
 
 
 class TextScores(Protocol):
@@ -89,7 +90,7 @@ def codes(sight: Sight, pictures: Sequence[Picture], of_code: Callable[[str], Ev
     """QR codes in pictures; what they say, where they can be read, is the evidence."""
     return Found(
         findings=tuple(
-            Finding(f"picture:{n}", of_code(code.payload or ""), code.box)
+            Finding(f"picture:{n}", of_code(code.payload or ""), code.box, code.time_s)
             for n, picture in enumerate(pictures)
             for code in sight.codes(picture)
         )
@@ -107,9 +108,14 @@ def text_in(
     found = Found()
     for n, picture in enumerate(pictures):
         if lines := sight.lines(picture):
-            text = text_of(lines)
+            text = as_text(lines)
             places = tuple(
-                Finding(f"ocr:{n}", evidence, box_of(lines, evidence.span))
+                Finding(
+                    f"ocr:{n}",
+                    evidence,
+                    box_of(lines, evidence.span),
+                    time_of(lines, evidence.span),
+                )
                 for evidence in book.find(read(text), region)
             )
             found = found.joined(Found(scored(model, "ocr", [text]).scores, places))

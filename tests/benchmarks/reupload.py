@@ -2,15 +2,19 @@
 
     python -m tests.benchmarks.reupload --data ../shared/data [--encoder BUNDLE] [--limit 300]
 
-All available pictures are the bank's originals. A copy is found when its own original, or a picture
-that the clusters call its near-duplicate, is matched. A false match is one with any other original;
-with none seen in n pairs, the rate is below 3 / n with 95 % confidence (the rule of three).
+All available pictures are the bank's originals; copies are made of product pictures. A copy is
+found when its own original, or one of the same picture, is matched: a near-duplicate by vector, or
+one of `SAME_BY_EYE`. A false match is one with any other original. Pictures of the QR set show the
+same few prints over and over, so that matches with them are not counted. With no false match in n
+pairs the rate is below 3 / n with 95 % confidence (the rule of three).
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,10 +24,10 @@ from numpy.random import Generator
 from tqdm import tqdm
 
 from embeddings.bank import PictureBank
-from embeddings.fingerprint import Fingerprint, fingerprint
+from embeddings.fingerprint import fingerprint
 from embeddings.hash_index import BYTES, HashIndex
-from embeddings.image import SEEN, ImageEncoder, load_image_encoder
-from models.arrays import Pixels, Rows
+from embeddings.image import ImageEncoder, load_image_encoder
+from models.arrays import Pixels, Rows, Vectors
 from serving.moderation.decoding import decode
 from tests.picture_bundles import encoder_folder
 from training.datasets.pictures import POLICY_SET, labelled_pictures
@@ -32,6 +36,15 @@ from training.report import print_report
 
 MILLION = 1_000_000
 SAME_COSINE = 0.9
+SAME_BY_EYE = (  # drawn anew, reframed or recoloured by those who collected the set
+    ("snoopy/image_0008", "snoopy/image_0015"),
+    ("snoopy/image_0020", "snoopy/image_0021"),
+    ("metronome/image_0005", "metronome/image_0011"),
+    ("stapler/image_0033", "stapler/image_0021"),
+    ("hawksbill/image_0042", "hawksbill/image_0045"),
+    ("hawksbill/image_0030", "hawksbill/image_0029"),
+    ("revolver/image_0010", "revolver/image_0011"),
+)
 Transform = Callable[[Pixels], Pixels]
 
 
@@ -46,62 +59,90 @@ def main() -> None:
     encoder = load_image_encoder(options.encoder or encoder_folder())
     originals = available(options.data)
     bank, seen = PictureBank("originals"), []
-    for n, picture in enumerate(tqdm(originals, desc="originals")):
-        known = looked_at(picture, encoder)
-        seen.append(known.seen)
-        bank.add(str(n), known)
-    clusters = near_duplicates(
-        np.stack([vector for vector in seen if vector is not None]), SAME_COSINE
-    )
+    for n, original in enumerate(tqdm(originals, desc="originals")):
+        vector = encoder.see([original.pixels])[0]
+        seen.append(vector)
+        bank.add(str(n), fingerprint(original.pixels, vector))
+    clusters = same_pictures(originals, np.stack(seen))
     rng = np.random.default_rng(options.seed)
-    copied = rng.permutation(len(originals))[: options.limit]
+    products = [n for n, original in enumerate(originals) if original.source == "product"]
+    copied = rng.permutation(products)[: options.limit]
     figures: dict[str, float] = {"originals": len(originals), "copies": len(copied)}
-    strangers = pairs = 0
+    strangers: Counter[str] = Counter()
     for name, transform in TRANSFORMS.items():
-        recall, false = copies_found(bank, encoder, originals, copied, clusters, transform)
-        figures[name] = recall
-        strangers += false
-        pairs += len(copied) * (len(originals) - 1)
+        figures[name], false = copies_found(bank, encoder, originals, copied, clusters, transform)
+        strangers.update(false)
+    counted = sum(original.source != "code" for original in originals)
+    pairs = len(TRANSFORMS) * len(copied) * (counted - 1)
     figures |= {
-        "false_matches": strangers,
+        "false_matches": strangers.total(),
+        "false_pairs": len(strangers),
         "pairs": pairs,
-        "false_rate_below": bound(strangers, pairs),
+        "false_rate_below": bound(strangers.total(), pairs),
     }
+    print(dict(strangers), file=sys.stderr)
     figures |= lookup_times(rng)
     bars = {f"{name} >= {least}": figures[name] >= least for name, least in BARS.items()}
     bars["lookup in 1M hashes <= 2 ms"] = figures["lookup_ms"] <= 2
     sys.exit(0 if print_report("reupload", figures=figures, bars=bars, seed=options.seed) else 1)
 
 
-def available(data: Path) -> list[Pixels]:
+@dataclass(frozen=True)
+class Original:
+    """A picture of the bank. source: "product", "code" or "object"."""
+
+    name: str
+    source: str
+    pixels: Pixels
+
+
+def available(data: Path) -> list[Original]:
     """Pictures of the policy set, of the QR set, and sources of the near-duplicate set."""
-    codes = pq.read_table(data / "qr-image-dev/images.parquet").column("image").to_pylist()
+    names = pq.read_table(data / POLICY_SET / "images.parquet").column("image_id").to_pylist()
+    pictures = labelled_pictures(data / POLICY_SET).pictures
+    products = [
+        Original(name, "product", pixels) for name, pixels in zip(names, pictures, strict=True)
+    ]
+    rows = pq.read_table(data / "qr-image-dev/images.parquet").to_pylist()
+    codes = [Original(row["image_id"], "code", decode(row["image"]).pixels) for row in rows]
     files = sorted((data / "near-duplicate-dev/images").iterdir())
-    objects = [path.read_bytes() for path in files if "_" not in path.stem]
-    policies = labelled_pictures(data / POLICY_SET).pictures
-    return [*policies, *(decode(content).pixels for content in (*codes, *objects))]
+    objects = [
+        Original(path.stem, "object", decode(path.read_bytes()).pixels)
+        for path in files
+        if "_" not in path.stem
+    ]
+    return [*products, *codes, *objects]
 
 
-def looked_at(picture: Pixels, encoder: ImageEncoder) -> Fingerprint:
-    """Fingerprint of a picture with what the encoder sees."""
-    return fingerprint(picture, encoder.encode([picture])[0, :SEEN])
+def same_pictures(originals: Sequence[Original], seen: Vectors) -> Rows:
+    """[N] cluster of each original: near by vector, or the same by eye."""
+    clusters = near_duplicates(seen, SAME_COSINE)
+    rows = {original.name.removesuffix(".jpg"): n for n, original in enumerate(originals)}
+    for one, other in SAME_BY_EYE:
+        pair = [rows[f"caltech101/{name}"] for name in (one, other)]
+        clusters[clusters == clusters[pair[1]]] = clusters[pair[0]]
+    return clusters
 
 
 def copies_found(
     bank: PictureBank,
     encoder: ImageEncoder,
-    originals: list[Pixels],
+    originals: Sequence[Original],
     copied: Rows,
     clusters: Rows,
     transform: Transform,
-) -> tuple[float, int]:
-    """Share of copies whose original is matched, and how many matches are strangers."""
-    hits = strangers = 0
+) -> tuple[float, list[str]]:
+    """Share of copies whose original is matched, and the pairs of strangers that are matched."""
+    hits, strangers = 0, []
     for row in tqdm(copied, desc="copies"):
-        copy = np.ascontiguousarray(transform(originals[row]))
-        found = {clusters[int(match.entry)] for match in bank.match(looked_at(copy, encoder))}
-        hits += clusters[row] in found
-        strangers += len(found - {clusters[row]})
+        copy = np.ascontiguousarray(transform(originals[row].pixels))
+        found = [int(m.entry) for m in bank.match(fingerprint(copy, encoder.see([copy])[0]))]
+        hits += clusters[row] in clusters[found]
+        strangers += [
+            f"{originals[row].name} {originals[other].name}"
+            for other in found
+            if clusters[other] != clusters[row] and originals[other].source != "code"
+        ]
     return hits / len(copied), strangers
 
 

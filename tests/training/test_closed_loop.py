@@ -20,7 +20,7 @@ from training.datasets.simulator import SimulatorSettings
 from training.simulate import Told, conclude, report, simulated
 
 SETTINGS = SimulatorSettings.model_validate(
-    {"world": {"users": 120, "items": 150}, "log": {"days": 4, "recorded_share": 0.3}}
+    {"world": {"users": 60, "items": 100}, "log": {"days": 3, "recorded_share": 0.3}}
 )
 TINY = """
 towers: {dimensions: 8, history_length: 20}
@@ -28,12 +28,12 @@ linear: {kind: none}
 fit: {epochs: 1, evaluate_every: 1, batch_size: 64}
 """
 DAY = SimulateConfig(
-    day=DaySection(hours=3, items_an_hour=4, pages=3),
+    day=DaySection(hours=3, items_an_hour=3, pages=2),
     exposure=ExposureConfig.model_validate(
         {
-            "first": {"S": 6, "A": 5, "B": 4, "C": 3, "none": 4, "guarantee_s": 600},
+            "first": {"S": 2, "A": 2, "B": 2, "C": 2, "none": 2, "guarantee_s": 600},
             "tiers": [{"impressions": 12, "bar": 1.0}],
-            "quality": {"least_impressions": 2},
+            "quality": {"least_impressions": 1},
         }
     ),
 )

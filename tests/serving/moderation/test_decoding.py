@@ -69,6 +69,7 @@ HOSTILE = {
     "html behind a gif": (encoded("GIF") + b"<script>alert(1)</script>", "foreign_content"),
     "zip behind a png": (GOOD_PNG + b"PK\x05\x06" + bytes(18), "foreign_content"),
     "pdf in a jpeg": (encoded("JPEG", comment=b"%PDF-1.7"), "foreign_content"),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported_format"),
     "bytes behind a png": (GOOD_PNG + b"more", "trailing_bytes"),
 }
 
