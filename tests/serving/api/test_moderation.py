@@ -236,13 +236,12 @@ def test_the_official_client_works(live: str) -> None:
             model="omni-moderation-latest",
         ).results
         assert whole.flagged
-        [pictured] = client.moderations.create(
-            input=[
-                ModerationTextInputParam(type="text", text="I love tea"),
-                *(picture_input(one) for one in (scene(1), scene(2))),
-                picture_input(with_code(scene(3, 480), "https://a.example", (90, 90), 160)),
-            ]
-        ).results
+        code = with_code(scene(3, 480), "https://a.example", (90, 90), 160)
+        several: list[ModerationTextInputParam | ModerationImageURLInputParam] = [
+            ModerationTextInputParam(type="text", text="I love tea")
+        ]
+        several += [picture_input(one) for one in (scene(1), scene(2), code)]
+        [pictured] = client.moderations.create(input=several).results
         assert pictured.flagged
         assert pictured.model_extra is not None
         [evidence] = pictured.model_extra["decision"]["evidence"]
