@@ -1,7 +1,7 @@
 """The ASGI app: routes, middleware, errors."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,6 +33,8 @@ from serving.api.takedowns import takedown_routes
 from serving.api.users import user_routes
 from serving.live.replica import first_read
 
+CANCEL_AGAIN_S = 1.0
+
 
 def create_app(
     services: Services,
@@ -55,9 +57,7 @@ def create_app(
         if services.link is not None:
             await first_read(services.mirror)
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)
         await services.state.close()
         services.stores.close()
         if services.moderation is not None:
@@ -89,6 +89,15 @@ def create_app(
         RequestLog, lines=lines, metrics=services.metrics, host_returns_id=host_returns_id
     )
     return app
+
+
+async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: a cancellation that meets a timeout can be lost."""
+    while waiting := [task for task in tasks if not task.done()]:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def json_routes(services: Services) -> list[JsonRoute[Any]]:
