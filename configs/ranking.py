@@ -20,7 +20,7 @@ class DataSection(Section):
 class NetworkSection(Section):
     """Shape of the network."""
 
-    seeds: int = Field(default=4, ge=1, le=16)  # networks averaged
+    seeds: int = Field(default=3, ge=1, le=16)  # networks averaged
     hidden: int = Field(default=64, ge=1, le=1_024)  # of the first layer
     width: int = Field(default=48, ge=1, le=512)  # of the second
     dropout: float = Field(default=0.2, ge=0, lt=1)

@@ -59,6 +59,7 @@ BAD_REQUESTS = [
     bad_feed("user id too long", "user_id", "x" * 100 + "…", 128, user_id="x" * 129),
     bad_feed("control character", "user_id", "a\nb", r"^[^\x00-\x1f\x7f]+$", user_id="a\nb"),
     bad_feed("nobody", "body", "1 entries", user_id=None),
+    bad_feed("foreign cursor", "cursor", "abc", cursor="abc"),
     bad_feed("too many excluded", "exclude", "1001 entries", 1000, exclude=["a"] * 1001),
     bad_feed("excluded of another type", "exclude.1", 2, exclude=["a", 2]),
     bad_feed("history too long", "history", "201 entries", 200, history=[{"item_id": "a"}] * 201),

@@ -13,6 +13,7 @@ import uvicorn
 from openai.types import ModerationImageURLInputParam, ModerationTextInputParam
 
 from configs.labels import OPENAI_CATEGORIES
+from models.arrays import Pixels
 from serving.api.moderation_schemas import (
     ModerateAnswer,
     ModerateBody,
@@ -22,8 +23,10 @@ from serving.api.moderation_schemas import (
     PerspectiveBody,
 )
 from serving.moderation.findings import Content
+from tests.drawn_pictures import scene, with_code
 from tests.e2e.server import free_ports
 from tests.serving.api.conftest import Served
+from tests.serving.api.test_moderation_pictures import encoded, png
 
 CLAIM = "口碑好，全国 销量第一"
 ABUSE = "those immigrants are vermin"
@@ -212,6 +215,11 @@ def live(judging: Served) -> Iterator[str]:
     thread.join()
 
 
+def picture_input(picture: Pixels) -> ModerationImageURLInputParam:
+    url = f"data:image/png;base64,{encoded(png(picture))}"
+    return ModerationImageURLInputParam(type="image_url", image_url={"url": url})
+
+
 def test_the_official_client_works(live: str) -> None:
     with openai.OpenAI(base_url=f"{live}/v1", api_key="none", max_retries=0) as client:
         answer = client.moderations.create(input=["I love tea", ABUSE])
@@ -228,6 +236,16 @@ def test_the_official_client_works(live: str) -> None:
             model="omni-moderation-latest",
         ).results
         assert whole.flagged
+        code = with_code(scene(3, 480), "https://a.example", (90, 90), 160)
+        several: list[ModerationTextInputParam | ModerationImageURLInputParam] = [
+            ModerationTextInputParam(type="text", text="I love tea")
+        ]
+        several += [picture_input(one) for one in (scene(1), scene(2), code)]
+        [pictured] = client.moderations.create(input=several).results
+        assert pictured.flagged
+        assert pictured.model_extra is not None
+        [evidence] = pictured.model_extra["decision"]["evidence"]
+        assert (evidence["source"], evidence["raw"]) == ("picture:2", "https://a.example")
         with pytest.raises(
             openai.UnprocessableEntityError, match="not on the list of allowed hosts"
         ):
