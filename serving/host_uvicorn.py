@@ -4,6 +4,7 @@ import logging
 import socket
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from serving.app import Settings, build, open_state
 
@@ -14,6 +15,7 @@ DRAIN_LIMIT_S = 10
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM, then finish what has begun."""
+    threadpool_limits(1)  # small products are slower on several threads, and stall each other
     app = build(settings, open_state(settings.serving.state))
     config = uvicorn.Config(
         app,
