@@ -170,11 +170,19 @@ def action_of(event_type: str, watch_ms: float | None, duration_ms: float | None
     return ACTION_CODES["long_view" if event_type == "play" and watched_long else event_type]
 
 
-def watch_ratio_of(watch_ms: float | None, duration_ms: float | None) -> float:
-    """Watched share of the duration, at most 5 (loops); `UNKNOWN_WATCH_RATIO` if not known."""
-    if watch_ms is None or not duration_ms or duration_ms <= 0:
-        return UNKNOWN_WATCH_RATIO
-    return min(watch_ms / duration_ms, 5.0)
+def actions_of(event_types: Sequence[str], watch_ms: Vectors, duration_ms: Vectors) -> Rows:
+    """Action codes [T] of T events by `action_of`; NaN stands for what is not known."""
+    codes = np.fromiter(map(ACTION_CODES.__getitem__, event_types), np.int64, len(event_types))
+    enough_ms = np.fmin(np.where(duration_ms == 0, np.nan, duration_ms), LONG_VIEW_MS)
+    watched_long = (codes == ACTION_CODES["play"]) & (watch_ms >= enough_ms)
+    return np.where(watched_long, ACTION_CODES["long_view"], codes)
+
+
+def watch_ratios_of(watch_ms: Vectors, duration_ms: Vectors) -> Vectors:
+    """Watched shares [T] of durations, at most 5 (loops); `UNKNOWN_WATCH_RATIO` if not known."""
+    known = np.isfinite(watch_ms) & (duration_ms > 0)
+    ratio = np.minimum(watch_ms / np.where(known, duration_ms, 1), 5.0)
+    return np.where(known, ratio, UNKNOWN_WATCH_RATIO).astype(np.float32)
 
 
 @dataclass(frozen=True)

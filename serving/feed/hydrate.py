@@ -1,12 +1,11 @@
 """Request -> viewer: behaviour as the arrays that the user tower reads."""
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from models.arrays import Mask, Rows
-from models.features import History, action_of, watch_ratio_of
+from models.features import History, actions_of, watch_ratios_of
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.hours import commerce_closed, local_hour
 from serving.feed.rules import MinorRules
@@ -22,7 +21,7 @@ class Viewer:
 
     Attributes:
         history: newest first, known items only.
-        seen: rows that were shown or acted upon, distinct.
+        seen: rows that were shown or acted upon; one may stand twice.
         excluded: rows that the caller does not want, distinct.
         terms: on which items may be shown.
         hidden: [N] true where an item may not be shown; None for nothing hidden.
@@ -84,14 +83,15 @@ def history_of(newest_first: list[Behaviour], rows: Rows, shelf: Shelf, now_ms: 
         now_ms: the moment of scoring.
     """
     kept = np.flatnonzero(rows >= 0)
-    known = [newest_first[i] for i in kept]
-    durations = [None if math.isnan(d) else d for d in shelf.duration_ms[rows[kept]].tolist()]
-    pairs = list(zip(known, durations, strict=True))
+    known = [newest_first[i] for i in kept.tolist()]
+    watch_ms = np.array([b.watch_ms for b in known], np.float64)  # None becomes NaN
+    duration_ms = shelf.duration_ms[rows[kept]]
+    time_ms = np.array([b.time_ms for b in known], np.int64)
     return History(
         rows[kept],
-        np.array([action_of(b.type, b.watch_ms, duration) for b, duration in pairs], np.int64),
-        np.array([watch_ratio_of(b.watch_ms, duration) for b, duration in pairs], np.float32),
-        np.array([max(now_ms - b.time_ms, 0) / 1000 for b in known], np.float32),
+        actions_of([b.type for b in known], watch_ms, duration_ms),
+        watch_ratios_of(watch_ms, duration_ms),
+        (np.maximum(now_ms - time_ms, 0) / 1000).astype(np.float32),
     )
 
 

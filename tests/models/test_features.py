@@ -12,6 +12,7 @@ from models.features import (
     UNKNOWN_WATCH_RATIO,
     History,
     action_of,
+    actions_of,
     batch_histories,
     character_ngrams,
     distinct,
@@ -19,7 +20,7 @@ from models.features import (
     history_vectors,
     item_features,
     item_tokens,
-    watch_ratio_of,
+    watch_ratios_of,
 )
 
 
@@ -84,12 +85,14 @@ def test_a_play_watched_long_enough_is_a_long_view(
     event: str, watched: float | None, duration: float | None, name: str
 ) -> None:
     assert action_of(event, watched, duration) == ACTION_CODES[name]
+    told = np.array([watched], np.float64), np.array([duration], np.float64)
+    assert actions_of([event], *told).tolist() == [ACTION_CODES[name]]
 
 
 def test_watch_ratio_is_bounded_and_unknown_without_duration() -> None:
-    assert watch_ratio_of(30, 60) == 0.5
-    assert watch_ratio_of(1e9, 1) == 5
-    assert watch_ratio_of(None, 60) == watch_ratio_of(10, 0) == UNKNOWN_WATCH_RATIO
+    watched, durations = np.array([30, 1e9, np.nan, 10, 10]), np.array([60, 1, 60, 0, np.nan])
+    unknown = [UNKNOWN_WATCH_RATIO] * 3
+    assert watch_ratios_of(watched, durations).tolist() == [0.5, 5, *unknown]
 
 
 @given(st.text())
