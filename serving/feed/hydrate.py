@@ -84,7 +84,7 @@ def history_of(newest_first: list[Behaviour], rows: Rows, shelf: Shelf, now_ms: 
     """
     kept = np.flatnonzero(rows >= 0)
     known = [newest_first[i] for i in kept.tolist()]
-    watch_ms = np.array([b.watch_ms for b in known], np.float64)  # None becomes NaN
+    watch_ms = np.array([b.watch_ms for b in known], np.float32)  # None becomes NaN
     duration_ms = shelf.duration_ms[rows[kept]]
     time_ms = np.array([b.time_ms for b in known], np.int64)
     return History(

@@ -85,12 +85,13 @@ def test_a_play_watched_long_enough_is_a_long_view(
     event: str, watched: float | None, duration: float | None, name: str
 ) -> None:
     assert action_of(event, watched, duration) == ACTION_CODES[name]
-    told = np.array([watched], np.float64), np.array([duration], np.float64)
+    told = np.array([watched], np.float32), np.array([duration], np.float32)
     assert actions_of([event], *told).tolist() == [ACTION_CODES[name]]
 
 
 def test_watch_ratio_is_bounded_and_unknown_without_duration() -> None:
-    watched, durations = np.array([30, 1e9, np.nan, 10, 10]), np.array([60, 1, 60, 0, np.nan])
+    watched = np.array([30, 1e9, np.nan, 10, 10], np.float32)
+    durations = np.array([60, 1, 60, 0, np.nan], np.float32)
     unknown = [UNKNOWN_WATCH_RATIO] * 3
     assert watch_ratios_of(watched, durations).tolist() == [0.5, 5, *unknown]
 
