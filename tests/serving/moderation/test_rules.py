@@ -150,6 +150,6 @@ def test_hostile_texts_take_linear_time(unit: str) -> None:
 
 def _seconds(book: RuleBook, text: str) -> float:
     reading = read(text)
-    begin = time.process_time()
+    begin = time.thread_time()
     book.find(reading)
-    return time.process_time() - begin
+    return time.thread_time() - begin
