@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from configs.labels import load_labels
-from configs.policy import load_policy
+from configs.policy import load_policies
 from embeddings.picture_model import load_picture_model
 from embeddings.text_model import KIND, load_text_model
 from models.arrays import Vectors
@@ -70,9 +70,9 @@ def moderator_of(bundle: Path, policies: Path = POLICIES) -> Moderator:
     labels = load_labels()
     model = load_text_model(bundle)
     eyes = PackagedEyes(load_picture_model(open_bundle(bundle, KIND)))
-    policy = load_policy(policies / "default.yaml", labels, (*model.labels, *eyes.labels))
+    rulings = load_policies(policies, labels, (*model.labels, *eyes.labels))
     book = RuleBook(policies / "rules", labels)
-    return Moderator(labels, policy, book, model, sight=Sight(eyes))
+    return Moderator(labels, rulings, book, model, sight=Sight(eyes))
 
 
 def labelled_contents(path: Path) -> tuple[list[Content], Vectors]:
