@@ -68,6 +68,8 @@ class Verdict:
         certificate: id of the one that covers the pass, None where none does.
         uncertified: nothing was found, and no certificate covers the pass.
         policy: name of the ruling by which it was judged.
+        content_value: how useful the most useful text is; None without a text. Nothing follows
+            from it.
     """
 
     suggestion: Action
@@ -82,6 +84,7 @@ class Verdict:
     margin: float
     certificate: str | None
     uncertified: bool
+    content_value: Mapping[str, float] | None = None
 
 
 Stage = tuple[str, Callable[[], Found]]
@@ -225,6 +228,7 @@ class Moderator:
             margin=margin,
             certificate=covering.certificate_id if covering and suggestion == "pass" else None,
             uncertified=uncertified,
+            content_value=found.content_value,
         )
 
     def _labels(
