@@ -14,7 +14,7 @@ from serving.api.job_schemas import (
 )
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import CHARACTERS_LIMIT, desk_of, refuse_unknown_surface
-from serving.api.moderation_schemas import TextPart
+from serving.api.moderation_schemas import Part, TextPart, TranscriptPart
 from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.services import Services
@@ -102,13 +102,20 @@ def check_batch(body: BatchBody) -> None:
         if first.setdefault(item.id, n) != n:
             message = f"also of item {first[item.id]}"
             details.append(Detail(field=f"items.{n}.id", value=item.id, message=message))
-        count = sum(len(part.text) for part in item.parts if isinstance(part, TextPart))
+        count = sum(map(length_of, item.parts))
         if count > CHARACTERS_LIMIT:
             message, limit = "characters in all texts of the item", CHARACTERS_LIMIT
             detail = Detail(field=f"items.{n}.parts", value=count, message=message, limit=limit)
             details.append(detail)
     if details:
         raise invalid(details)
+
+
+def length_of(part: Part) -> int:
+    """Characters of a part; none of a picture."""
+    if isinstance(part, TranscriptPart):
+        return sum(len(chunk.text) for chunk in part.chunks)
+    return len(part.text) if isinstance(part, TextPart) else 0
 
 
 def asked(services: Services, webhook: Webhook | None) -> dict[str, Any]:
