@@ -44,7 +44,12 @@ class TextModel:
         Raises:
             TextError: a text holds a lone surrogate.
         """
-        pieces = [(row, window) for row, text in enumerate(texts) for window in windows(text)]
+        pieces = [
+            (row, window)
+            for row, text in enumerate(texts)
+            for window in windows(text)
+            if window.strip()  # nothing is written there; the model would still give its prior
+        ]
         worst = np.zeros((len(texts), len(self.labels)), np.float32)
         for first in range(0, len(pieces), _WINDOWS_AT_ONCE):
             batch = pieces[first : first + _WINDOWS_AT_ONCE]
