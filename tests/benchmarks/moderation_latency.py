@@ -74,7 +74,7 @@ def main() -> None:
     batches = texts_of(SHORT // 4, 16 * BATCH)
     started = time.process_time()
     for first in range(0, len(batches), BATCH):
-        moderator.model.scores(batches[first : first + BATCH])
+        moderator.model.judged(batches[first : first + BATCH])
     figures["texts_per_cpu_s"] = len(batches) / (time.process_time() - started)
     bars = {
         f"{name}: p50 <= {bar:g} ms": figures[f"{name}_p50_ms"] <= bar
