@@ -83,7 +83,7 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
 
 async def results_of(services: Services, request: Request) -> dict[str, Any]:
     """Return a page of a job's results, in their order."""
-    jobs = services.stores.jobs
+    jobs = services.stores.moderation.jobs
     job = await recorded(jobs.get, request.path_params["job_id"])
     rows = await recorded(jobs.rows, job.job_id, place_of(request), RESULTS)
     done = [row for row in rows if row.result is not None]
