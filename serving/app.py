@@ -32,7 +32,7 @@ from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.limits import audience_rules, ladder_rules
 from serving.feed.rules import FeedRules
-from serving.feed.shelf import Shelf, make_shelf
+from serving.feed.shelf import Shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat, warm_up
@@ -43,7 +43,7 @@ from serving.live.online_state import OnlineState
 from serving.live.redis_state import DiskReserve, RedisState, state_client
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
-from serving.live_items import LiveItems, follow_catalogue, shelved
+from serving.live_items import LiveItems, follow_catalogue, shelf_of
 from serving.moderators import (
     connect_moderation,
     load_moderator,
@@ -290,11 +290,12 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
         BundleError: a file is damaged or the parts disagree; names the file.
     """
     model = load_feed_model(folder)
-    reference = engine_of(model)
+    shelf = shelf_of(model)
+    reference = engine_of(model, shelf)
     rules = rules.unhurried
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
-    items = LiveItems(model)
+    items = LiveItems(model, shelf.copied())
     exploration = LadderExploration(np.random.default_rng())
     engine = FeedEngine(
         items.model,
@@ -309,9 +310,8 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     return ServedBundle(items, engine, reference, question, rules, answer, exploration)
 
 
-def engine_of(model: FeedModel) -> FeedEngine:
+def engine_of(model: FeedModel, shelf: Shelf) -> FeedEngine:
     """Return the engine over a model's own items."""
-    shelf = make_shelf(shelved(model), model.popularity)
     length = model.manifest.dimensions["history_length"]
     board = board_of(model, shelf)
     return FeedEngine(model, shelf, length, ranker=model.ranker, signals=board)

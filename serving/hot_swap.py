@@ -46,6 +46,7 @@ def feed_seat(services: Services, load: Callable[[str], ServedBundle]) -> Seat[S
         with yielding():
             bundle = load(version)
             # As much rest as work: what is served has a core to itself half of the time.
+            bundle.items.carry_over(services.bundle.items, rest=time.sleep)
             bundle.items.catch_up(catalogue, rest=time.sleep)
             warm_up(bundle, services)
         return bundle
