@@ -225,10 +225,19 @@ class VersionsAnswer(BaseModel):
     rules: list[str]
 
 
+class ContentValueAnswer(BaseModel):
+    """How useful the most useful text is, as probabilities; nothing follows from it."""
+
+    strong_use: float
+    weak_use: float
+    no_use: float
+
+
 class VerdictAnswer(BaseModel):
     """What to do and why; `unsupported` labels can be found by nothing that is published.
 
     `uncertified`: nothing was found, but no certificate bounds how often that is wrong.
+    `content_value` is null where there is no text.
     """
 
     suggestion: Action
@@ -238,6 +247,7 @@ class VerdictAnswer(BaseModel):
     labels: list[LabelAnswer]
     evidence: list[EvidenceAnswer]
     duplicates: list[DuplicateAnswer]
+    content_value: ContentValueAnswer | None
     unsupported: list[str]
     versions: VersionsAnswer
     timings_ms: dict[str, float]

@@ -65,18 +65,25 @@ class Found:
 
     Attributes:
         scores: by modality and label, the likeliest part's.
+        content_value: probabilities of use, of the text that is of most; None where there is none.
     """
 
     scores: Mapping[Modality, Mapping[str, float]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
+    content_value: Mapping[str, float] | None = None
 
     def joined(self, other: "Found") -> "Found":
         """Both together."""
         scores = dict(self.scores)
         for modality, more in other.scores.items():
             scores[modality] = likeliest([scores.get(modality, {}), more])
-        return Found(scores, self.findings + other.findings, self.duplicates + other.duplicates)
+        return Found(
+            scores,
+            self.findings + other.findings,
+            self.duplicates + other.duplicates,
+            self.content_value or other.content_value,
+        )
 
     def score(self, label: str) -> float | None:
         """The likeliest modality's score of a label; None where none scores it."""

@@ -66,6 +66,8 @@ class Verdict:
         margin: the largest score of an enforced label as a share of its `pass_below`.
         certificate: id of the one that covers the pass, None where none does.
         uncertified: nothing was found, and no certificate covers the pass.
+        content_value: how useful the most useful text is; None without a text. Nothing follows
+            from it.
     """
 
     suggestion: Action
@@ -78,6 +80,7 @@ class Verdict:
     margin: float
     certificate: str | None
     uncertified: bool
+    content_value: Mapping[str, float] | None = None
 
 
 Stage = tuple[str, Callable[[], Found]]
@@ -213,6 +216,7 @@ class Moderator:
             margin=margin,
             certificate=covering.certificate_id if covering and suggestion == "pass" else None,
             uncertified=uncertified,
+            content_value=found.content_value,
         )
 
     def _labels(self, names: frozenset[str], found: Found, region: str) -> tuple[LabelVerdict, ...]:

@@ -34,8 +34,10 @@ class FixedScores:
     labels: tuple[str, ...] = ("harassment", "hate", "self-harm")
     version: str = "fixed"
 
-    def scores(self, texts: Sequence[str]) -> Vectors:
-        return np.array([[0.1, self.hate, 0.99]] * len(texts), np.float32)
+    def judged(self, texts: Sequence[str]) -> tuple[Vectors, Vectors]:
+        scores = np.array([[0.1, self.hate, 0.99]] * len(texts), np.float32)
+        values = np.array([[0.1, 0.2, 0.7] if "?" in text else [0.5, 0.3, 0.2] for text in texts])
+        return scores, values.astype(np.float32)
 
 
 def moderator(
@@ -68,6 +70,14 @@ def test_what_the_policy_says_of_uncertified_decisions_is_done() -> None:
     assert (verdict.suggestion, verdict.uncertified) == ("review", True)
     assert {one.suggestion for one in verdict.labels} == {"pass"}
     assert moderator(0.1).judge(["x"]).suggestion == "pass"
+
+
+def test_the_most_useful_text_values_the_content() -> None:
+    verdict = moderator().judge(["really?", "it runs small"])
+    assert verdict.content_value == pytest.approx(
+        {"strong_use": 0.5, "weak_use": 0.3, "no_use": 0.2}
+    )
+    assert moderator().judge([]).content_value is None
 
 
 def certificate(side: Side, label: str, threshold: float, **changed: Any) -> Certificate:
