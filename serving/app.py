@@ -75,6 +75,19 @@ class Settings:
     rulebook: Rulebook
 
 
+@dataclass(frozen=True)
+class Duties:
+    """What a process does besides what all do.
+
+    Attributes:
+        feeds: makes pages, so it keeps copies of the exploration ladder and of what trends.
+        moderates: judges content, if a moderation bundle is published.
+    """
+
+    feeds: bool = True
+    moderates: bool = True
+
+
 def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the configuration of serving and of every surface.
 
@@ -94,7 +107,7 @@ def build(
     state: OnlineState,
     process: str = "0",
     host_returns_id: bool = False,
-    moderates: bool = True,
+    duties: Duties = Duties(),
 ) -> FastAPI:
     """Return the app that serves the current bundle.
 
@@ -103,16 +116,17 @@ def build(
         state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
-        moderates: this process judges content, if a moderation bundle is published.
+        duties: of this process.
 
     Raises:
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
-    services = services_of(settings, state, moderates)
+    services = services_of(settings, state, duties.moderates)
     stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
-    warm_up(services.bundle, services)
+    if duties.feeds:
+        warm_up(services.bundle, services)
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
     services.background += [
@@ -123,10 +137,11 @@ def build(
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
-        follow_bundles(services, serving, serving.state.live_url or serving.state.url)
+        follow_bundles(services, serving, duties)
         follow_visibility(services, serving.state)
-        follow_ladder(services, serving)
-        follow_trends(services, serving)
+        if duties.feeds:
+            follow_ladder(services, serving)
+            follow_trends(services, serving)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -195,13 +210,15 @@ def follow_rule_files(services: Services, settings: Settings) -> None:
     )
 
 
-def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
+def follow_bundles(services: Services, serving: ServingConfig, duties: Duties) -> None:
     """Let the process change its bundles when their pointers do."""
+    url = serving.state.live_url or serving.state.url
+    assert url is not None  # noqa: S101 - asked by `build`
     timeout_s = serving.state.write_timeout_ms / 1000
     client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
     limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
     rules, root = services.rules(None), serving.bundles
-    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules))
+    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules), duties.feeds)
     connect(services, KIND, RedisBoard(client, KIND), feed, limits)
     if desk := services.moderation:
         kind = text_model.KIND

@@ -33,12 +33,15 @@ KINDS: tuple[BundleKind, ...] = (feed_model.KIND, text_model.KIND)
 Loaded = TypeVar("Loaded", bound=Versioned)
 
 
-def feed_seat(services: Services, load: Callable[[str], ServedBundle]) -> Seat[ServedBundle]:
+def feed_seat(
+    services: Services, load: Callable[[str], ServedBundle], warm: bool = True
+) -> Seat[ServedBundle]:
     """Return where the feed's bundle is put.
 
     Args:
         services: whose bundle is replaced.
         load: version -> verified bundle.
+        warm: this process makes pages, the first of which shall be as fast as the others.
     """
     catalogue = services.stores.catalogue
 
@@ -48,7 +51,8 @@ def feed_seat(services: Services, load: Callable[[str], ServedBundle]) -> Seat[S
             # As much rest as work: what is served has a core to itself half of the time.
             bundle.items.carry_over(services.bundle.items, rest=time.sleep)
             bundle.items.catch_up(catalogue, rest=time.sleep)
-            warm_up(bundle, services)
+            if warm:
+                warm_up(bundle, services)
         return bundle
 
     def swap(bundle: ServedBundle) -> None:
