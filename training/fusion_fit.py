@@ -18,8 +18,8 @@ from training.classifier_metrics import calibration_error, label_figures, paired
 from training.datasets.composed_content import Contents, Posts, ReadPictures
 
 TextScorer = Callable[[Sequence[str]], Vectors]
-_RIDGE = 1e-3  # holds what few contents tell of near where it began
-_STEPS = 60
+_RIDGE = 1e-4  # holds what few contents tell of near where it began
+_STEPS = 200
 _TEXT, _OCR = MODALITIES.index("text"), MODALITIES.index("ocr")
 
 

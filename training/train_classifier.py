@@ -120,7 +120,9 @@ def abuse_scorer(
     columns = [labels.index(name) for name in ("hate", "harassment") if name in labels]
 
     def score(texts: Sequence[str]) -> Vectors:
-        return np.asarray(scores_of(model, text_inputs(texts, encoder))[:, columns].max(1, initial=0))
+        return np.asarray(
+            scores_of(model, text_inputs(texts, encoder))[:, columns].max(1, initial=0)
+        )
 
     return score
 
