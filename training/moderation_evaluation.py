@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from configs.labels import load_labels
-from configs.policy import load_policy
+from configs.policy import load_policies
 from embeddings.fusion_model import fused_labels, load_fusion
 from embeddings.picture_model import PictureModel, load_picture_model
 from embeddings.text_model import CONTENT_VALUES, KIND, TextModel, load_text_model
@@ -89,9 +89,9 @@ def judges_of(bundle: Path, policies: Path = POLICIES) -> Judges:
     pictures = load_picture_model(opened)
     eyes = PackagedEyes(pictures)
     fusion = load_fusion(opened, fused_labels(model.labels, eyes.labels))
-    policy = load_policy(policies / "default.yaml", labels, (*model.labels, *eyes.labels))
+    rulings = load_policies(policies, labels, (*model.labels, *eyes.labels))
     book = RuleBook(policies / "rules", labels)
-    moderator = Moderator(labels, policy, book, model, sight=Sight(eyes), fusion=fusion)
+    moderator = Moderator(labels, rulings, book, model, sight=Sight(eyes), fusion=fusion)
     return Judges(moderator, model, pictures)
 
 

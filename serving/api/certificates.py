@@ -165,7 +165,9 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
         moderator = desk_of(services).moderator
         judge = moderator.judge_in(body.region)
         audits = await recorded(records.audits.answered, judge)
-        found = await asyncio.to_thread(certified, audits, judge, moderator.policy)
+        found = await asyncio.to_thread(
+            certified, audits, judge, moderator.policies.of(body.region)
+        )
         issued = await recorded(records.certificates.issue, actor_of(request), found.certificates)
         await follow(services)
         return {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from configs.policy import Policy
+from configs.policy import Ruling
 from models.arrays import Mask
 from serving.moderation.certificates import EVERYTHING, Certificate, Judge, Side
 from serving.moderation.certify import (
@@ -38,7 +38,7 @@ class Certifying:
     lacking: Mapping[str, str]
 
 
-def draw_of(verdict: Verdict, judge: Judge, policy: Policy) -> Draw | None:
+def draw_of(verdict: Verdict, judge: Judge, ruling: Ruling) -> Draw | None:
     """How a verdict may be drawn for audit; None where the machine leaves it to people anyway.
 
     Certified or not, what the machine would do is audited: else nothing could ever be certified.
@@ -48,22 +48,23 @@ def draw_of(verdict: Verdict, judge: Judge, policy: Policy) -> Draw | None:
         for one in verdict.labels
         if one.enforced and one.by_modality
     }
-    blocked = any(score >= policy.thresholds[label].block_from for label, score in scores.items())
+    blocked = any(score >= ruling.thresholds[label].block_from for label, score in scores.items())
     passed = verdict.uncertified or verdict.suggestion == "pass"
     if not (blocked or passed or verdict.suggestion == "block"):
         return None
-    share = policy.audit_share.passes if passed else policy.audit_share.blocks
+    shares = ruling.policy.audit_share
+    share = shares.passes if passed else shares.blocks
     margin = verdict.margin if passed else NOT_PASSED
     return Draw(verdict.region, judge.model, judge.policy, margin, scores, share)
 
 
-def certified(audits: Sequence[Audit], judge: Judge, policy: Policy) -> Certifying:
+def certified(audits: Sequence[Audit], judge: Judge, ruling: Ruling) -> Certifying:
     """Certificates that answered audits of one judge support.
 
     Args:
         audits: answered, all of them of `judge`.
         judge: whose decisions they are.
-        policy: of it.
+        ruling: by which they were made.
     """
     found: list[Certificate] = []
     lacking: dict[str, str] = {}
@@ -79,7 +80,7 @@ def certified(audits: Sequence[Audit], judge: Judge, policy: Policy) -> Certifyi
         limit = Limit(BLOCK_RISK, DELTA / len(labels))
         rows = [one for one in audits if label in one.scores]
         scores = np.array([one.scores[label] for one in rows], np.float32)
-        least = policy.thresholds[label].block_from
+        least = ruling.thresholds[label].block_from
         candidates = [*(c for c in BLOCK_CANDIDATES if c > least), least]
         blocked = certify_blocks(scores, _violating(rows, label), limit, candidates)
         if blocked is None:
