@@ -55,7 +55,7 @@ def patch(
     stored = get(unit.connection, item_id)
     if changes.get("item_id", item_id) != item_id:
         message = "an item keeps its id; delete it and store another one"
-        raise BadRows([Fault(0, "item_id", repr(changes["item_id"]), message)])
+        raise BadRows([Fault(0, "item_id", changes["item_id"], message)])
     return upsert(unit, [stored.item.model_dump(mode="json") | dict(changes)], publish)[0]
 
 
