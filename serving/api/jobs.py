@@ -51,16 +51,7 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
         return told(job) | {"request_id": request.scope[ID]}
 
     async def results(_: None, request: Request) -> dict[str, Any]:
-        job = await recorded(jobs.get, request.path_params["job_id"])
-        after = place_of(request)
-        rows = await recorded(jobs.rows, job.job_id, after, RESULTS)
-        done = [row for row in rows if row.result is not None]
-        whole = len(done) == RESULTS
-        return {
-            "request_id": request.scope[ID],
-            "results": [told_row(row) for row in done],
-            "next": done[-1].number if whole else None,
-        }
+        return await results_of(services, request)
 
     made, tag = (UNREACHABLE, FULL), "moderation"
     routes: list[JsonRoute[Any]] = [
@@ -88,6 +79,19 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
             )
         )
     return routes
+
+
+async def results_of(services: Services, request: Request) -> dict[str, Any]:
+    """Return a page of a job's results, in their order."""
+    jobs = services.stores.moderation.jobs
+    job = await recorded(jobs.get, request.path_params["job_id"])
+    rows = await recorded(jobs.rows, job.job_id, place_of(request), RESULTS)
+    done = [row for row in rows if row.result is not None]
+    return {
+        "request_id": request.scope[ID],
+        "results": [told_row(row) for row in done],
+        "next": done[-1].number if len(done) == RESULTS else None,
+    }
 
 
 def check_batch(body: BatchBody) -> None:

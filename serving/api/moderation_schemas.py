@@ -15,7 +15,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from configs.labels import Action
-from serving.api.schemas import Asked, Identifier
+from serving.api.schemas import Asked
+from serving.records.items import Identifier
 
 TEXT_LIMIT = 20_000  # characters of one text
 PARTS_LIMIT = 64

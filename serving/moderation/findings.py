@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from configs.labels import Action
 from models.arrays import Box
+from models.modalities import Modality
 from serving.moderation.decoding import Picture
 from serving.moderation.rules import Evidence
-
-Modality = Literal["text", "ocr", "image"]
 
 
 @dataclass(frozen=True)
@@ -101,11 +99,6 @@ class Found:
             self.duplicates + other.duplicates,
             self.content_value or other.content_value,
         )
-
-    def score(self, label: str) -> float | None:
-        """The likeliest modality's score of a label; None where none scores it."""
-        found = [of[label] for of in self.scores.values() if label in of]
-        return max(found, default=None)
 
     def wanted(self, label: str) -> list[Action]:
         """What broken rules and known copies lead to for a label."""

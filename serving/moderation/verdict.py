@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from configs.labels import Action, Labels
 from configs.policy import Policies, Ruling, Thresholds
 from models.canonical import Channels
+from models.modalities import Modality
 from serving.moderation.certificates import Certificate, CertificateBook, Judge
 from serving.moderation.decoding import Picture
-from serving.moderation.findings import Content, Duplicate, Finding, Found, Modality
+from serving.moderation.findings import Content, Duplicate, Finding, Found, likeliest
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
 from serving.moderation.sight import Sight
@@ -89,6 +91,14 @@ class Verdict:
 
 
 Stage = tuple[str, Callable[[], Found]]
+Scores = Mapping[Modality, Mapping[str, float]]
+
+
+class Fusion(Protocol):
+    """Joins what modalities say; an ``embeddings.fusion_model.FusionModel`` in service."""
+
+    def fused(self, scores: Scores) -> Mapping[str, float]:
+        """One calibrated probability of each label that any modality scores."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,7 @@ class Moderator:
     Attributes:
         sight: looks at pictures; None where only text is judged.
         banks: of known content; None where there are none.
+        fusion: joins the modalities' scores of a label; None takes the likeliest.
     """
 
     labels: Labels
@@ -107,6 +118,7 @@ class Moderator:
     certificates: CertificateBook = field(default_factory=CertificateBook)
     sight: Sight | None = None
     banks: Banks | None = None
+    fusion: Fusion | None = None
 
     def judge(
         self,
@@ -243,13 +255,17 @@ class Moderator:
     def _labels(
         self, names: frozenset[str], found: Found, ruling: Ruling
     ) -> tuple[LabelVerdict, ...]:
+        join = self.fusion.fused if self.fusion else likeliest_of
+        scores = join(found.scores) if found.scores else {}
         return tuple(
-            self._label(name, found, ruling) for name in self.labels.labels if name in names
+            self._label(name, scores.get(name), found, ruling)
+            for name in self.labels.labels
+            if name in names
         )
 
-    def _label(self, name: str, found: Found, ruling: Ruling) -> LabelVerdict:
+    def _label(self, name: str, score: float | None, found: Found, ruling: Ruling) -> LabelVerdict:
         label = self.labels.labels[name]
-        score, wanted = found.score(name), found.wanted(name)
+        wanted = found.wanted(name)
         broken = bool(wanted)
         certificate: Certificate | None = None
         if score is not None:
@@ -269,6 +285,11 @@ class Moderator:
             suggestion=suggestion if label.enforced else "pass",
             certificate=certificate.certificate_id if certificate else None,
         )
+
+
+def likeliest_of(scores: Scores) -> dict[str, float]:
+    """Of each label the likeliest modality's score."""
+    return likeliest(scores.values())
 
 
 def margin_of(label: LabelVerdict) -> float:
