@@ -18,6 +18,7 @@ from serving.api.moderation_schemas import Part, TextPart, TranscriptPart
 from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.services import Services
+from serving.moderation.desk import ModerationDesk
 from serving.moderation.posting import PostError
 from serving.records.moderation import Job, JobRow, NewJob
 
@@ -31,10 +32,7 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
     jobs = services.stores.moderation.jobs
 
     async def batch(body: BatchBody, request: Request) -> dict[str, Any]:
-        desk = desk_of(services)
-        for n, item in enumerate(body.items):
-            refuse_unknown_surface(desk, item.surface, f"items.{n}.surface")
-        check_batch(body)
+        check_batch(desk_of(services), body)
         rows = [item.model_dump(mode="json", exclude_none=True) for item in body.items]
         return await kept(NewJob("batch", asked(services, body.webhook), rows), request)
 
@@ -94,12 +92,15 @@ async def results_of(services: Services, request: Request) -> dict[str, Any]:
     }
 
 
-def check_batch(body: BatchBody) -> None:
+def check_batch(desk: ModerationDesk, body: BatchBody) -> None:
     """Refuse what could not be judged in a request either.
 
     Raises:
-        ApiError: 422; ids stand twice, or the texts of an item are too long together.
+        ApiError: 422; ids stand twice, the texts of an item are too long together, or there is no
+            such surface.
     """
+    for n, item in enumerate(body.items):
+        refuse_unknown_surface(desk, item.surface, f"items.{n}.surface")
     first: dict[str, int] = {}
     details = []
     for n, item in enumerate(body.items):

@@ -236,9 +236,9 @@ class EvidenceAnswer(BaseModel):
 
     `source` is a text, the text in a picture (`ocr:0`), a picture or what is said (`transcript:0`:
     all chunks, one character between two). `box` is where it stands in a picture: left, top, width
-    and height in pixels of the picture as sent; `time_s` is when it is shown in a video or begins to
-    be said, `end_s` when it has been said. It counts unless `exemption` names the lawful use that
-    applies, or `shadow` is true.
+    and height in pixels of the picture as sent; `time_s` is when it is shown in a video or begins
+    to be said, `end_s` when it has been said. It counts unless `exemption` names the lawful use
+    that applies, or `shadow` is true.
     """
 
     rule: str
