@@ -100,9 +100,7 @@ def main() -> None:
 
 def parts_of(folder: Path) -> dict[str, Wordings]:
     """The wordings of every file, by its name."""
-    return {
-        path.stem: load(path, Wordings, environ={}) for path in sorted(folder.glob("*.yaml"))
-    }
+    return {path.stem: load(path, Wordings, environ={}) for path in sorted(folder.glob("*.yaml"))}
 
 
 def _mean(shares: Iterable[float | None]) -> float:
