@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.absolute_claims --data ../shared/data
 
-Each file of ``absolute_claims_cases`` was written before the rules saw it. What they made of it then
-stands in its ``first_run`` and says how well they do on wordings of others; today's figures, after
-the rules were widened for it, only say that nothing was lost.
+Each file of ``absolute_claims_cases`` was written before the rules saw it. What they made of it
+then stands in its ``first_run`` and says how well they do on wordings of others; today's figures,
+after the rules were widened for it, only say that nothing was lost.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SPLICES = 200
 EVADED_SHARE = 0.25
 EVASIONS = ("zero_width", "spacing", "punctuation", "traditional")
 LABEL = "commerce/absolute_claim"
-LATEST = ("round_5", "round_6")  # nothing was added to the grammar between them but what 5 showed
+LATEST = ("round_5", "round_6")
 HERE = Path(__file__).parent
 RULES = HERE.parents[1] / "configs/policies/rules"
 
