@@ -38,12 +38,19 @@ class GrowingRows:
         self._room[self._count : count] = vectors
         self._count = count
 
+    def put(self, rows: Rows, vectors: NDArray[Any]) -> None:
+        """Write values [B, D] into rows [B]; those past the last are added, none left out."""
+        last = int(rows.max(initial=-1))
+        if last >= self._count:
+            self.append(np.zeros((last + 1 - self._count, self._room.shape[1]), self._room.dtype))
+        self._room[rows] = vectors
+
 
 class LayeredRows:
     """[N + F, D]: rows of a table that does not change, and rows that came later."""
 
     def __init__(self, base: NDArray[Any]) -> None:
-        self._base = base
+        self._base = np.asarray(base)  # a plain view: each gather from a memmap makes another one
         self.fresh = GrowingRows(base.shape[1], base.dtype)
 
     def __len__(self) -> int:
@@ -53,9 +60,9 @@ class LayeredRows:
         """Return the values [..., D] of rows [...], as an array does."""
         count = len(self._base)
         late = rows >= count
-        if not late.any():
-            return np.asarray(self._base[rows])
-        found = np.asarray(self._base[np.where(late, 0, rows)])
+        if not len(self.fresh) or not late.any():
+            return self._base.take(rows, axis=0)  # copies whole rows, unlike indexing
+        found = self._base.take(np.where(late, 0, rows), axis=0)
         found[late] = self.fresh.vectors[rows[late] - count]
         return found
 
@@ -125,6 +132,8 @@ class FreshIndex:
         """See `ItemIndex.search`; of equal scores the base's row comes first."""
         queries = checked_queries(self, queries, k, allowed)
         rows, scores = self._search_base(queries, k, allowed)
+        if not len(self._fresh) and rows.shape[1] == k:
+            return rows, scores
         if len(self._fresh):
             late_rows, late_scores = self._search_fresh(queries, k, allowed)
             rows = np.concatenate([rows, late_rows], axis=1)

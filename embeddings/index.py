@@ -121,7 +121,7 @@ class ListedIndex:
         self.nprobe = nprobe
         self._refine = refine
         self._index = index
-        self._vectors = vectors
+        self._vectors = np.asarray(vectors)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -165,11 +165,12 @@ class ListedIndex:
         return rows
 
     def _rescored(self, queries: Vectors, rows: Rows, k: int) -> tuple[Rows, Vectors]:
-        scores = np.einsum("bkd,bd->bk", self._vectors[np.maximum(rows, 0)], queries)
+        found = self._vectors.take(np.maximum(rows, 0), axis=0)
+        scores = np.einsum("bkd,bd->bk", found, queries)
         scores[rows < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        best = np.take_along_axis(scores, order, axis=1)
-        return _padded(np.take_along_axis(rows, order, axis=1), best, k)
+        query = np.arange(len(queries))[:, None]
+        return _padded(rows[query, order], scores[query, order], k)
 
 
 def recall(found: Rows, expected: Rows) -> float:
@@ -258,6 +259,8 @@ def _selector(bits: Any) -> Any:
 
 
 def _padded(rows: Rows, scores: Vectors, k: int) -> tuple[Rows, Vectors]:
+    if rows.shape[1] == k:
+        return rows, scores
     missing = ((0, 0), (0, k - rows.shape[1]))
     return (
         np.pad(rows, missing, constant_values=-1),

@@ -1,16 +1,16 @@
 """The ranker of a feed bundle: features of one request and its candidates, and the ONNX model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import onnxruntime as ort
 from pydantic import Field, ValidationError, model_validator
 
 from configs.schema import Section
-from models.arrays import Rows, VectorRows, Vectors
+from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.bundle import (
     Bundle,
     BundleError,
@@ -31,8 +31,6 @@ from models.ranking_features import (
     counter_features,
     interest_features,
     item_block,
-    item_keys,
-    item_traits,
     read,
     unit,
     user_features,
@@ -119,18 +117,24 @@ class CreatorTotals:
         counters = context.counters
         known = rows < len(counters)
         own = np.where(known, rows, 0)
-        place = np.minimum(np.searchsorted(self._creators, creators), len(self._creators) - 1)
-        told = (self._creators[place] == creators) & (creators != 0)
-        sums = self.sums(counters)[place] * told[:, None]
+        place, told = self._places(rows, creators)
+        sums = self.sums(counters).take(place, axis=0) * told[:, None]
         published_ms = counters.published_at_ms[own]
         dated = known & (published_ms > 0)
         return Counts(
             impressions=counters.impressions[own] * known,
-            reactions=counters.reactions[own] * known[:, None],
+            reactions=counters.reactions.take(own, axis=0) * known[:, None],
             age_h=np.where(dated, (context.now_ms - published_ms) / HOUR_MS, np.nan),
             creator_impressions=sums[:, 0],
             creator_reactions=sums[:, 1:],
         )
+
+    def _places(self, rows: Rows, creators: Keys) -> tuple[Rows, Mask]:
+        """Rows [K] of the sums, and true where a candidate's creator is known there."""
+        if int(rows.max(initial=-1)) < len(self._owners):
+            return self._owners.take(rows), creators != 0
+        place = np.minimum(np.searchsorted(self._creators, creators), len(self._creators) - 1)
+        return place, (self._creators[place] == creators) & (creators != 0)
 
     def sums(self, counters: ItemCounters) -> Vectors:
         """[creators, 1 + len(TASKS)] impressions and reactions."""
@@ -176,19 +180,18 @@ class Ranker:
             predictions[:, columns] = said[0]
         return predictions
 
-    def embed(self, items: Sequence[Mapping[str, Any]], retrieval: Vectors) -> tuple[Keys, Vectors]:
-        """Return keys [B, len(KEYS)] and halves [B, W] of items that the bundle does not know.
+    def halves(self, traits: Vectors, retrieval: Vectors) -> Vectors:
+        """Return halves [B, W] of items that the bundle does not know.
 
         Args:
-            items: records of the Item contract. retrieval: [B, D] of the item tower.
+            traits: [B, TRAITS] of `item_traits`. retrieval: [B, D] of the item tower.
         """
-        if not len(items):
-            return item_keys([]), np.zeros((0, self.width), np.float32)
-        traits = np.stack([item_traits(item) for item in items])
-        unknown = np.zeros((len(items), len(TASKS) + 1), np.float32)
+        if not len(traits):
+            return np.zeros((0, self.width), np.float32)
+        unknown = np.zeros((len(traits), len(TASKS) + 1), np.float32)
         block = item_block(traits, unknown, retrieval)
-        halves = self.item_half.run(["item_half"], {"item": block})[0]
-        return item_keys(items), halves
+        halves: Vectors = self.item_half.run(["item_half"], {"item": block})[0]
+        return halves
 
     @property
     def width(self) -> int:
@@ -332,7 +335,7 @@ def load_ranker(bundle: Bundle, history: Vectors, retrieval: Vectors, published:
     return Ranker(
         facts=facts,
         tables=RankerTables(keys, halves, history, retrieval),
-        base=ItemCounters(base[:, 0], base[:, 1:], published),
+        base=ItemCounters(base[:, 0], np.ascontiguousarray(base[:, 1:]), published),
         network=network,
         item_half=item_half,
         totals=CreatorTotals(keys[:, 0]),

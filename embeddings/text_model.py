@@ -38,31 +38,35 @@ class TextModel:
     session: ort.InferenceSession
     encoder: TextEncoder
 
-    def scores(self, texts: Sequence[str]) -> Vectors:
-        """[B, K] calibrated probabilities; of a long text, those of its worst windows.
+    def judged(self, texts: Sequence[str]) -> tuple[Vectors, Vectors]:
+        """Calibrated probabilities [B, K] and content values [B, 3] of B texts.
+
+        Of a long text the worst windows are scored, and its beginning is valued.
 
         Raises:
             TextError: a text holds a lone surrogate.
         """
-        pieces = [(row, window) for row, text in enumerate(texts) for window in windows(text)]
+        parts = [windows(text) for text in texts]
+        rows = np.repeat(np.arange(len(parts)), [len(of) for of in parts])
+        pieces = [window for of in parts for window in of]
         worst = np.zeros((len(texts), len(self.labels)), np.float32)
+        values = [np.zeros((0, len(CONTENT_VALUES)), np.float32)]
         for first in range(0, len(pieces), _WINDOWS_AT_ONCE):
-            batch = pieces[first : first + _WINDOWS_AT_ONCE]
-            found, _ = run(self.session, self.encoder, [window for _, window in batch])
-            np.maximum.at(worst, [row for row, _ in batch], found)
-        return worst
+            part = slice(first, first + _WINDOWS_AT_ONCE)
+            found, of_use = run(self.session, self.encoder, pieces[part])
+            np.maximum.at(worst, rows[part], found)
+            values.append(of_use)
+        worst[[not text.strip() for text in texts]] = 0.0  # of nothing it would give its prior
+        beginnings = np.searchsorted(rows, np.arange(len(texts)))
+        return worst, np.concatenate(values)[beginnings]
+
+    def scores(self, texts: Sequence[str]) -> Vectors:
+        """[B, K] calibrated probabilities; see `judged`."""
+        return self.judged(texts)[0]
 
     def content_values(self, texts: Sequence[str]) -> Vectors:
-        """[B, 3] probabilities of CONTENT_VALUES, by the beginnings of B texts.
-
-        Raises:
-            TextError: as `scores`.
-        """
-        parts = [
-            run(self.session, self.encoder, texts[first : first + _WINDOWS_AT_ONCE])[1]
-            for first in range(0, len(texts), _WINDOWS_AT_ONCE)
-        ]
-        return np.concatenate([np.zeros((0, len(CONTENT_VALUES)), np.float32), *parts])
+        """[B, 3] probabilities of CONTENT_VALUES; see `judged`."""
+        return self.judged(texts)[1]
 
 
 def windows(text: str) -> list[str]:

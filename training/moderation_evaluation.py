@@ -4,32 +4,43 @@
 """
 
 import argparse
-import csv
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from configs.labels import load_labels
-from configs.policy import load_policy
-from embeddings.picture_model import load_picture_model
-from embeddings.text_model import KIND, load_text_model
+from configs.policy import load_policies
+from embeddings.fusion_model import fused_labels, load_fusion
+from embeddings.picture_model import PictureModel, load_picture_model
+from embeddings.text_model import CONTENT_VALUES, KIND, TextModel, load_text_model
 from models.arrays import Vectors
 from models.bundle import BundleError, open_bundle
-from serving.moderation.decoding import decode
 from serving.moderation.eyes import PackagedEyes
 from serving.moderation.findings import Content
-from serving.moderation.picture_formats import MediaError
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.sight import Sight
 from serving.moderation.verdict import Moderator
 from training.classifier_metrics import label_figures
+from training.datasets.labelled_files import LabelledFile, labelled_file
 from training.report import print_report
 
 POLICIES = Path(__file__).parents[1] / "configs/policies"
+Scorer = Callable[[Content], float]
+_TOLD = 5  # rows left out whose reason is told
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What one bundle judges by: the cascade over both models; `pictures` is None without them."""
+
+    moderator: Moderator
+    texts: TextModel
+    pictures: PictureModel | None
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -39,9 +50,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         required=True,
-        help="Parquet or CSV: text, label 0/1, image (bytes) if any",
+        help="Parquet or CSV: label 0/1, text, image (bytes, base64 or path); one of both may lack",
     )
-    command.add_argument("--label", required=True, help="a label, or a group of labels")
+    command.add_argument(
+        "--label",
+        required=True,
+        help="a label, a group of labels, a policy of the picture model, or a content value",
+    )
     command.add_argument("--region", help="whose rules hold; the policy's if not given")
 
 
@@ -52,16 +67,17 @@ def main(options: argparse.Namespace) -> None:
         SystemExit: the bundle, the file or the label cannot be used.
     """
     try:
-        moderator = moderator_of(options.bundle)
-        contents, targets = labelled_contents(options.data)
-        scores = scores_of(moderator, options.label, contents, options.region)
-    except (BundleError, ValueError, KeyError) as error:
+        scorer = scorer_of(judges_of(options.bundle), options.label, options.region)
+        figures = judged(labelled_file(options.data), scorer)
+    except KeyError as error:
+        raise SystemExit(f"not evaluated: {error.args[0]}") from error
+    except (BundleError, ValueError, OSError) as error:
         raise SystemExit(f"not evaluated: {error}") from error
-    print_report(f"moderation/{options.label}", figures=label_figures(targets, scores))
+    print_report(f"moderation/{options.label}", figures=figures)
 
 
-def moderator_of(bundle: Path, policies: Path = POLICIES) -> Moderator:
-    """The cascade as it serves: the bundle's models under the policy and rules of a folder.
+def judges_of(bundle: Path, policies: Path = POLICIES) -> Judges:
+    """The models of a bundle, and the cascade as it serves: under policy and rules of a folder.
 
     Raises:
         BundleError: the bundle is damaged or of another kind.
@@ -69,70 +85,82 @@ def moderator_of(bundle: Path, policies: Path = POLICIES) -> Moderator:
     """
     labels = load_labels()
     model = load_text_model(bundle)
-    eyes = PackagedEyes(load_picture_model(open_bundle(bundle, KIND)))
-    policy = load_policy(policies / "default.yaml", labels, (*model.labels, *eyes.labels))
+    opened = open_bundle(bundle, KIND)
+    pictures = load_picture_model(opened)
+    eyes = PackagedEyes(pictures)
+    fusion = load_fusion(opened, fused_labels(model.labels, eyes.labels))
+    rulings = load_policies(policies, labels, (*model.labels, *eyes.labels))
     book = RuleBook(policies / "rules", labels)
-    return Moderator(labels, policy, book, model, sight=Sight(eyes))
+    moderator = Moderator(labels, rulings, book, model, sight=Sight(eyes), fusion=fusion)
+    return Judges(moderator, model, pictures)
 
 
-def labelled_contents(path: Path) -> tuple[list[Content], Vectors]:
-    """Contents and targets [N] of a Parquet or CSV file with the columns `text` and `label`.
-
-    A Parquet file may have a column `image` of picture files as bytes.
-
-    Raises:
-        ValueError: a column lacks, a picture cannot be decoded, a label is not 0 or 1, or only one
-            of them occurs.
-    """
-    rows = _rows(path)
-    lacking = {"text", "label"} - set(rows[0] if rows else ())
-    if lacking:
-        raise ValueError(f"{path}: lacks the columns {sorted(lacking)}")
-    targets = np.array([float(row["label"]) for row in rows], np.float32)
-    if set(targets.tolist()) != {0.0, 1.0}:
-        raise ValueError(f"{path}: label must be 0 and 1, both; found {sorted(set(targets))}")
-    return [_content(row, f"{path}: row {n}") for n, row in enumerate(rows)], targets
+def moderator_of(bundle: Path, policies: Path = POLICIES) -> Moderator:
+    """The cascade of `judges_of`."""
+    return judges_of(bundle, policies).moderator
 
 
-def scores_of(
-    moderator: Moderator, name: str, contents: Sequence[Content], region: str | None = None
-) -> Vectors:
-    """[N] scores of a label, or of a group: its likeliest member's; 1 where a rule is broken.
+def scorer_of(judges: Judges, name: str, region: str | None = None) -> Scorer:
+    """What scores content for a name.
+
+    Of a label or group: its likeliest member's score by the cascade, 1 where a rule is broken. Of a
+    policy of the picture model (``weapon``): the likeliest picture's. Of a content value
+    (``strong_use``): the text's.
 
     Raises:
-        KeyError: no such label or group.
+        KeyError: nothing is called so; names all that is.
         ValueError: neither the model nor a rule finds any of the group's labels.
     """
-    members = set(moderator.labels.members(name))
-    if not members & moderator.findable():
+    policies = tuple(judges.pictures.policies) if judges.pictures else ()
+    if name in CONTENT_VALUES:
+        return partial(_value, judges.texts, CONTENT_VALUES.index(name))
+    if judges.pictures and name in policies:
+        return partial(_policy, judges.pictures, policies.index(name))
+    labels = judges.moderator.labels
+    if name not in {*labels.labels, *labels.groups}:
+        known = [*labels.labels, *labels.groups, *policies, *CONTENT_VALUES]
+        raise KeyError(f"no label or group {name!r}, nor a picture policy; known: {known}")
+    members = frozenset(labels.members(name))
+    if not members & judges.moderator.findable():
         raise ValueError(f"{name}: neither the model nor a rule finds it")
-    return np.array(
-        [
-            max(
-                verdict.score
-                for verdict in moderator.judge(one.texts, region, one.pictures).labels
-                if verdict.label in members
-            )
-            for one in tqdm(contents, desc="verdicts", unit="item")
-        ],
-        np.float32,
-    )
+    return partial(_likeliest, judges.moderator, members, region)
 
 
-def _content(row: Mapping[str, Any], place: str) -> Content:
-    texts = (row["text"],) if row["text"] else ()
-    if not row.get("image"):
-        return Content(texts or ("",))
-    if not isinstance(row["image"], bytes):
-        raise ValueError(f"{place}: image must be the bytes of a file, in Parquet")
-    try:
-        return Content(texts, (decode(row["image"]),))
-    except MediaError as error:
-        raise ValueError(f"{place}: its picture is not judged: {error}") from error
+def judged(file: LabelledFile, scorer: Scorer) -> dict[str, float]:
+    """Figures over all rows that can be judged; `left_out` counts the others, if any.
+
+    Raises:
+        ValueError: of one label no row is left; names why the first rows were left out.
+    """
+    scores = np.full(len(file), np.nan, np.float32)
+    reasons: list[str] = []
+    for n in tqdm(range(len(file)), desc="verdicts", unit="item"):
+        try:
+            scores[n] = scorer(file.content(n))
+        except ValueError as error:
+            reasons.append(f"row {file.places[n]} is left out: {error}")
+    for reason in reasons[:_TOLD]:
+        print(f"{file.path}: {reason}", file=sys.stderr)
+    kept = ~np.isnan(scores)
+    if len(set(file.targets[kept].tolist())) < 2:
+        raise ValueError(f"{file.path}: too few rows can be judged: {reasons[:_TOLD]}")
+    figures = label_figures(file.targets[kept], scores[kept])
+    left_out = file.unlabelled + len(reasons)
+    return figures | ({"left_out": float(left_out)} if left_out else {})
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    return list(pq.read_table(path).to_pylist())
+def _likeliest(
+    moderator: Moderator, members: frozenset[str], region: str | None, content: Content
+) -> float:
+    verdict = moderator.judge(content.texts, region, content.pictures)
+    return max(one.score for one in verdict.labels if one.label in members)
+
+
+def _policy(model: PictureModel, place: int, content: Content) -> float:
+    frames = [frame for picture in content.pictures for frame in picture.frames]
+    return float(model.look(frames).policies[:, place].max()) if frames else 0.0
+
+
+def _value(model: TextModel, place: int, content: Content) -> float:
+    values: Vectors = model.content_values(list(content.texts))
+    return float(values[:, place].max(initial=0.0))

@@ -64,17 +64,16 @@ class TextInputs:
 
 def text_inputs(texts: Sequence[str], encoder: Encoder) -> TextInputs:
     """What the classifier reads of all texts."""
-    tokens = [text_tokens(text) for text in texts]
-    encodings = []
+    features: list[NDArray[np.int32]] = []
+    frequencies: list[NDArray[np.float32]] = []
+    encodings: list[NDArray[np.float16]] = []
     for first in range(0, len(texts), _ENCODED_AT_ONCE):
-        plain = [plain for _, _, plain in tokens[first : first + _ENCODED_AT_ONCE]]
-        encodings.append(encoder.encode(plain).astype(np.float16))
-        print(f"encoded {first + len(plain)} of {len(texts)}", file=sys.stderr, flush=True)
-    return TextInputs(
-        [np.array(features, np.int32) for features, _, _ in tokens],
-        [np.array(frequencies, np.float32) for _, frequencies, _ in tokens],
-        np.concatenate(encodings),
-    )
+        tokens = [text_tokens(text) for text in texts[first : first + _ENCODED_AT_ONCE]]
+        features += [np.array(buckets, np.int32) for buckets, _, _ in tokens]
+        frequencies += [np.array(counts, np.float32) for _, counts, _ in tokens]
+        encodings.append(encoder.encode([plain for _, _, plain in tokens]).astype(np.float16))
+        print(f"encoded {len(features)} of {len(texts)}", file=sys.stderr, flush=True)
+    return TextInputs(features, frequencies, np.concatenate(encodings))
 
 
 def rarity(inputs: TextInputs) -> Tensor:
@@ -179,6 +178,13 @@ def evidence_of(model: TextClassifier, inputs: TextInputs) -> Vectors:
             rows = order[first : first + _SCORED_AT_ONCE]
             evidence[rows] = model.evidence(*inputs.batch(rows)).numpy()
     return evidence
+
+
+def scores_of(model: TextClassifier, inputs: TextInputs) -> Vectors:
+    """[N, K] calibrated probabilities."""
+    evidence = torch.from_numpy(evidence_of(model, inputs))
+    scores: Vectors = model.probabilities(evidence).numpy()
+    return scores
 
 
 def calibrate(model: TextClassifier, evidence: Vectors, targets: Vectors, weights: Vectors) -> None:

@@ -13,7 +13,7 @@ from serving.api.job_schemas import (
     Webhook,
 )
 from serving.api.json_route import JsonRoute
-from serving.api.moderation import CHARACTERS_LIMIT, desk_of
+from serving.api.moderation import CHARACTERS_LIMIT, desk_of, refuse_unknown_surface
 from serving.api.moderation_schemas import TextPart
 from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
@@ -31,7 +31,9 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
     jobs = services.stores.moderation.jobs
 
     async def batch(body: BatchBody, request: Request) -> dict[str, Any]:
-        desk_of(services)
+        desk = desk_of(services)
+        for n, item in enumerate(body.items):
+            refuse_unknown_surface(desk, item.surface, f"items.{n}.surface")
         check_batch(body)
         rows = [item.model_dump(mode="json", exclude_none=True) for item in body.items]
         return await kept(NewJob("batch", asked(services, body.webhook), rows), request)
@@ -49,16 +51,7 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
         return told(job) | {"request_id": request.scope[ID]}
 
     async def results(_: None, request: Request) -> dict[str, Any]:
-        job = await recorded(jobs.get, request.path_params["job_id"])
-        after = place_of(request)
-        rows = await recorded(jobs.rows, job.job_id, after, RESULTS)
-        done = [row for row in rows if row.result is not None]
-        whole = len(done) == RESULTS
-        return {
-            "request_id": request.scope[ID],
-            "results": [told_row(row) for row in done],
-            "next": done[-1].number if whole else None,
-        }
+        return await results_of(services, request)
 
     made, tag = (UNREACHABLE, FULL), "moderation"
     routes: list[JsonRoute[Any]] = [
@@ -86,6 +79,19 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
             )
         )
     return routes
+
+
+async def results_of(services: Services, request: Request) -> dict[str, Any]:
+    """Return a page of a job's results, in their order."""
+    jobs = services.stores.moderation.jobs
+    job = await recorded(jobs.get, request.path_params["job_id"])
+    rows = await recorded(jobs.rows, job.job_id, place_of(request), RESULTS)
+    done = [row for row in rows if row.result is not None]
+    return {
+        "request_id": request.scope[ID],
+        "results": [told_row(row) for row in done],
+        "next": done[-1].number if len(done) == RESULTS else None,
+    }
 
 
 def check_batch(body: BatchBody) -> None:

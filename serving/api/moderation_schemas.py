@@ -14,7 +14,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from configs.labels import Action
-from serving.api.schemas import Asked, Identifier
+from serving.api.schemas import Asked
+from serving.records.items import Identifier
 
 TEXT_LIMIT = 20_000  # characters of one text
 PARTS_LIMIT = 64
@@ -24,6 +25,9 @@ _DOT = (  # a white picture of one pixel
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT)]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+
+
+Surface = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 
 
 class TextPart(Asked):
@@ -79,6 +83,9 @@ class ModerateBody(Asked):
     )
     parts: Parts
     region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
+    surface: Surface | None = Field(
+        None, description="where it stands, one of the policy's `surfaces`; none: the policy's"
+    )
 
 
 def _shape(value: Any) -> str:
@@ -225,19 +232,30 @@ class VersionsAnswer(BaseModel):
     rules: list[str]
 
 
+class ContentValueAnswer(BaseModel):
+    """How useful the most useful text is, as probabilities; nothing follows from it."""
+
+    strong_use: float
+    weak_use: float
+    no_use: float
+
+
 class VerdictAnswer(BaseModel):
     """What to do and why; `unsupported` labels can be found by nothing that is published.
 
     `uncertified`: nothing was found, but no certificate bounds how often that is wrong.
+    `content_value` is null where there is no text.
     """
 
     suggestion: Action
     region: str
+    surface: str
     certificate: str | None
     uncertified: bool
     labels: list[LabelAnswer]
     evidence: list[EvidenceAnswer]
     duplicates: list[DuplicateAnswer]
+    content_value: ContentValueAnswer | None
     unsupported: list[str]
     versions: VersionsAnswer
     timings_ms: dict[str, float]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.arrays import Mask, Rows
-from serving.feed.candidates import Candidates
+from serving.feed.candidates import Candidates, among
 from serving.feed.hydrate import Viewer
 from serving.feed.terms import (
     Terms,
@@ -35,12 +35,12 @@ class Filter:
 
 def not_excluded(rows: Rows, viewer: Viewer) -> Mask:
     """True where the caller did not exclude the item."""
-    return np.isin(rows, viewer.excluded, invert=True, kind="table")
+    return ~among(rows, viewer.excluded)
 
 
 def not_seen(rows: Rows, viewer: Viewer) -> Mask:
     """True where the user has not seen the item."""
-    return np.isin(rows, viewer.seen, invert=True, kind="table")
+    return ~among(rows, viewer.seen)
 
 
 def not_hidden(rows: Rows, viewer: Viewer) -> Mask:
@@ -92,6 +92,7 @@ def filtered(
     reasons: dict[int, str] = {}
     for rule in filters:
         keep = rule.keeps(candidates.rows, viewer)
-        reasons |= dict.fromkeys(candidates.rows[~keep].tolist(), rule.reason)
-        candidates = candidates.take(keep)
+        if not keep.all():
+            reasons |= dict.fromkeys(candidates.rows[~keep].tolist(), rule.reason)
+            candidates = candidates.take(keep)
     return candidates, reasons

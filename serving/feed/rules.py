@@ -1,6 +1,7 @@
 """Limits of one surface, as plain values; the defaults of every part change nothing."""
 
 from dataclasses import astuple, dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class ValueWeights:
     negative: float = 0.0
     watch_ratio: float = 0.0
 
-    @property
+    @cached_property
     def signed(self) -> NDArray[np.float32]:
         """[len(PREDICTIONS)], below zero where a prediction subtracts."""
         signs = [-1.0 if name == "negative" else 1.0 for name in PREDICTIONS]

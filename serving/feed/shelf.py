@@ -1,7 +1,7 @@
 """What the feed looks up about items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,10 @@ class Shelf:
     facts: Facts
     popular_rows: Rows
     creator_tail: Vectors
+
+    def copied(self) -> "Shelf":
+        """Return a shelf that is alike and may change apart from this one."""
+        return replace(self, facts=self.facts.copied(), popular_rows=self.popular_rows.copy())
 
     @property
     def creator_codes(self) -> NDArray[np.int32]:
@@ -59,6 +63,11 @@ class Shelf:
         """Return the creator of a row, None if it has none."""
         code = self.creator_codes[row]
         return None if code == NO_CREATOR else self.creators[code]
+
+    def creator_ids(self, rows: Rows) -> list[str | None]:
+        """Return the creators of rows [K], None where an item has none."""
+        names, codes = self.creators, self.creator_codes[rows].tolist()
+        return [None if code == NO_CREATOR else names[code] for code in codes]
 
 
 def make_shelf(items: pa.Table, popularity: Vectors) -> Shelf:

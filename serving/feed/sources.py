@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Mask, Rows, Vectors
-from models.features import ACTION_CODES, History
+from models.features import ACTION_CODES, ACTIONS, History
 from serving.feed.candidates import Candidates, merged, unscored
 from serving.feed.contracts import InterestModel
 from serving.feed.hydrate import Viewer
@@ -16,9 +16,8 @@ from serving.feed.shelf import Shelf
 from serving.feed.signals import SignalBoard
 
 FOLLOW, UNFOLLOW = ACTION_CODES["follow"], ACTION_CODES["unfollow"]
-LIKES = np.array(
-    [ACTION_CODES[n] for n in ("like", "comment", "share", "follow", "add_cart", "purchase")]
-)
+LIKES = ("like", "comment", "share", "follow", "add_cart", "purchase")
+IS_LIKE = np.array([name in LIKES for name in ACTIONS])  # by code
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,15 @@ def followed_source(viewer: Viewer, shelf: Shelf, count: int) -> Rows:
 def followed_creators(history: History, creators: NDArray[np.int32]) -> list[int]:
     """Codes of the creators whose newest follow was not taken back."""
     said: dict[int, bool] = {}
-    for n in np.flatnonzero(np.isin(history.actions, (FOLLOW, UNFOLLOW))).tolist():
+    about = (history.actions == FOLLOW) | (history.actions == UNFOLLOW)
+    for n in np.flatnonzero(about).tolist():
         said.setdefault(int(creators[history.rows[n]]), int(history.actions[n]) == FOLLOW)
     return [code for code, follows in said.items() if follows and code >= 0]
 
 
 def last_liked(history: History) -> History | None:
     """The newest event of the history that tells of liking, alone; None if there is none."""
-    liked = np.flatnonzero(np.isin(history.actions, LIKES))[:1]
+    liked = np.flatnonzero(IS_LIKE[history.actions])[:1]
     if not len(liked):
         return None
     return History(

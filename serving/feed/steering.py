@@ -6,30 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Mask, Rows, Vectors
-from models.features import ACTION_CODES
+from models.features import ACTIONS
+from serving.feed.candidates import among
 from serving.feed.contracts import ItemNames
 from serving.feed.facts import UNKNOWN, Facts
 from serving.feed.hydrate import Viewer
 from serving.feed.rules import Boost, FatigueRules, FeedRules
 from serving.feed.terms import below
 
-REACTIONS = np.array(
-    [
-        ACTION_CODES[name]
-        for name in (
-            "long_view",
-            "complete",
-            "like",
-            "comment",
-            "share",
-            "follow",
-            "click_product",
-            "add_cart",
-            "purchase",
-            "rating",
-        )
-    ]
+REACTIONS = (
+    "long_view",
+    "complete",
+    "like",
+    "comment",
+    "share",
+    "follow",
+    "click_product",
+    "add_cart",
+    "purchase",
+    "rating",
 )
+IS_REACTION = np.array([name in REACTIONS for name in ACTIONS])  # by code
 FATIGUE, BOOSTED, BURIED = "category_fatigue", "boosted", "buried"
 
 
@@ -68,8 +65,8 @@ def freshness(rows: Rows, rules: FatigueRules, viewer: Viewer, facts: Facts) -> 
     """What fatigue leaves of the value of each row: [K] in [floor, 1]."""
     categories = facts.column("category")
     shown = viewer.shown[-rules.window :]
-    reacted = viewer.history.rows[np.isin(viewer.history.actions, REACTIONS)]
-    ignored = categories[shown[np.isin(shown, reacted, invert=True)]]
+    reacted = viewer.history.rows[IS_REACTION[viewer.history.actions]]
+    ignored = categories[shown[~among(shown, reacted)]]
     counts = np.bincount(ignored[ignored != UNKNOWN], minlength=len(facts.categories.values) + 1)
     counts[-1] = 0  # where UNKNOWN points
     left: Vectors = np.maximum(1 - rules.loss * counts[categories[rows]], rules.floor)

@@ -22,7 +22,7 @@ def contributions(predictions: Vectors, weights: ValueWeights, commerce: Mask) -
     """
     parts = predictions * weights.signed
     parts[:, np.isnan(predictions).all(axis=0)] = 0.0
-    parts[np.ix_(~commerce, OF_COMMERCE)] = 0.0
+    parts[:, OF_COMMERCE] = np.where(commerce[:, None], parts[:, OF_COMMERCE], 0.0)
     return parts
 
 

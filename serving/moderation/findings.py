@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from configs.labels import Action
 from models.arrays import Box
+from models.modalities import Modality
 from serving.moderation.decoding import Picture
 from serving.moderation.rules import Evidence
-
-Modality = Literal["text", "ocr", "image"]
 
 
 @dataclass(frozen=True)
@@ -65,23 +63,25 @@ class Found:
 
     Attributes:
         scores: by modality and label, the likeliest part's.
+        content_value: probabilities of use, of the text that is of most; None where there is none.
     """
 
     scores: Mapping[Modality, Mapping[str, float]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
+    content_value: Mapping[str, float] | None = None
 
     def joined(self, other: "Found") -> "Found":
         """Both together."""
         scores = dict(self.scores)
         for modality, more in other.scores.items():
             scores[modality] = likeliest([scores.get(modality, {}), more])
-        return Found(scores, self.findings + other.findings, self.duplicates + other.duplicates)
-
-    def score(self, label: str) -> float | None:
-        """The likeliest modality's score of a label; None where none scores it."""
-        found = [of[label] for of in self.scores.values() if label in of]
-        return max(found, default=None)
+        return Found(
+            scores,
+            self.findings + other.findings,
+            self.duplicates + other.duplicates,
+            self.content_value or other.content_value,
+        )
 
     def wanted(self, label: str) -> list[Action]:
         """What broken rules and known copies lead to for a label."""

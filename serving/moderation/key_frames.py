@@ -1,7 +1,8 @@
 """Frames of a video that are worth a look: at a fixed rate, and where the scene changes."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,14 @@ import av
 import cv2
 import numpy as np
 
-from models.arrays import Pixels
+from models.arrays import Pixels, Vectors
 from serving.moderation.picture_formats import MediaError
 
 _SMALL = (16, 16)  # pixels; what a change of scene is told by
 _CHANGE = 24.0  # mean difference of 255 between two small frames
-_SAME = 4.0  # below it a frame of the fixed rate shows nothing new
+_SAME = 4.0  # mean difference below which two frames may show the same ...
+_SAME_CELL = 8.0  # ... unless a single cell differs more: a line of text on a still picture
+_RECENT = 64  # kept frames that a frame is compared with, so that cuts to and fro count once
 
 
 @dataclass(frozen=True)
@@ -109,18 +112,29 @@ def _check_time(time_s: float, limits: VideoLimits) -> None:
 
 def _chosen(frames: Iterable[Any], limits: VideoLimits) -> Iterator[KeyFrame]:
     """Frames that show something new; a header may lie about the duration, frames do not."""
-    last_small, due_s = None, 0.0
+    recent: deque[Vectors] = deque(maxlen=_RECENT)
+    due_s = 0.0
     for number, frame in enumerate(frames):
         time_s = float(frame.time) if frame.time is not None else number / 25
         _check_time(time_s, limits)
         small = _small(frame)
-        change = 255.0 if last_small is None else float(np.abs(small - last_small).mean())
-        if change >= _CHANGE or (time_s >= due_s and change >= _SAME):
+        cut = bool(recent) and float(np.abs(small - recent[-1]).mean()) >= _CHANGE
+        if (cut or time_s >= due_s) and not _shown(small, recent):
             yield KeyFrame(round(time_s, 3), _pixels(frame, limits.longest_side))
-            last_small, due_s = small, time_s + limits.rate_s
+            recent.append(small)
+            due_s = time_s + limits.rate_s
 
 
-def _small(frame: Any) -> np.ndarray:
+def _shown(small: Vectors, recent: Collection[Vectors]) -> bool:
+    """Whether one of the frames kept last shows the same."""
+    if not recent:
+        return False
+    change = np.abs(np.stack([*recent]) - small)
+    same = (change.mean((1, 2)) < _SAME) & (change.max((1, 2)) < _SAME_CELL)
+    return bool(same.any())
+
+
+def _small(frame: Any) -> Vectors:
     grey = frame.reformat(*_SMALL, "gray", interpolation="AREA").to_ndarray()
     return np.asarray(grey, np.float32)
 

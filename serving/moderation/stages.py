@@ -6,13 +6,17 @@ from typing import Protocol
 
 from embeddings.fingerprint import Fingerprint
 from embeddings.ocr import as_text
+from embeddings.text_model import CONTENT_VALUES
 from models.arrays import Vectors
 from models.canonical import Channels, read
+from models.modalities import Modality
 from serving.moderation.decoding import Picture
-from serving.moderation.findings import Duplicate, Finding, Found, Modality, likeliest
+from serving.moderation.findings import Duplicate, Finding, Found, likeliest
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
 from serving.moderation.sight import Sight, box_of, time_of
+
+NO_USE = CONTENT_VALUES.index("no_use")
 
 
 class TextScores(Protocol):
@@ -26,8 +30,8 @@ class TextScores(Protocol):
     def labels(self) -> tuple[str, ...]:
         """K names, in the order of the scores."""
 
-    def scores(self, texts: Sequence[str]) -> Vectors:
-        """[B, K] calibrated probabilities."""
+    def judged(self, texts: Sequence[str]) -> tuple[Vectors, Vectors]:
+        """Calibrated probabilities [B, K] and content values [B, 3] of B texts."""
 
 
 class Banks(Protocol):
@@ -76,9 +80,12 @@ def broken_rules(book: RuleBook, readings: Sequence[Channels], region: str) -> F
 
 
 def scored(model: TextScores, modality: Modality, texts: Sequence[str]) -> Found:
-    """Of each label the likeliest text's probability."""
-    scores = model.scores(texts).max(axis=0).tolist()
-    return Found({modality: dict(zip(model.labels, scores, strict=True))})
+    """Of each label the likeliest text's probability; of captions, how useful the best one is."""
+    scores, values = model.judged(texts)
+    likeliest_text = dict(zip(model.labels, scores.max(axis=0).tolist(), strict=True))
+    best = values[values[:, NO_USE].argmin()].tolist()
+    value = dict(zip(CONTENT_VALUES, best, strict=True)) if modality == "text" else None
+    return Found({modality: likeliest_text}, content_value=value)
 
 
 def seen(sight: Sight, pictures: Sequence[Picture]) -> Found:

@@ -2,18 +2,26 @@
 
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from embeddings.picture_model import PictureModel, PictureScores
 from models.arrays import Pixels
 from models.bundle import current
+from serving.moderation.decoding import Picture
+from serving.moderation.findings import Content
 from tests.drawn_pictures import scene, with_code
 from training import evaluate, publish
 from training.datasets.contrasts import contrasts
+from training.moderation_evaluation import judges_of, scorer_of
 
 
 @pytest.fixture
@@ -59,6 +67,33 @@ def test_pictures_are_judged_too(
     assert (figures["auroc"], figures["n"]) == (1, 2)
 
 
+def test_content_value_is_scored_by_name(
+    moderation_bundle: Path, labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(moderation_bundle, labelled, "strong_use")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]["n"] == 80
+
+
+def test_a_picture_policy_is_scored_by_name(moderation_bundle: Path) -> None:
+    judges = judges_of(moderation_bundle)
+    scorer = scorer_of(replace(judges, pictures=cast("PictureModel", Weapons())), "weapon")
+    dark, light = (np.full((64, 64, 3), shade, np.uint8) for shade in (10, 200))
+    pictures = tuple(Picture("0", "PNG", 64, 64, 2, (one, dark), (0, 0)) for one in (dark, light))
+    assert [scorer(Content((), (one,))) for one in pictures] == pytest.approx([10, 200])
+    assert scorer(Content(("no picture",))) == 0
+
+
+@dataclass(frozen=True)
+class Weapons:
+    """A picture model that takes what is bright for a weapon."""
+
+    policies: tuple[str, ...] = ("currency", "weapon")
+
+    def look(self, pictures: Sequence[Pixels]) -> PictureScores:
+        means = np.array([[0, picture.mean()] for picture in pictures], np.float32)
+        return PictureScores(means, means, means)
+
+
 def png(picture: Pixels) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
@@ -66,7 +101,8 @@ def png(picture: Pixels) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("label", "message"), [("violence", "neither the model nor a rule"), ("anger", "no label")]
+    ("label", "message"),
+    [("violence", "neither the model nor a rule"), ("anger", "no label or group 'anger'")],
 )
 def test_a_label_that_nothing_finds_is_refused(
     moderation_bundle: Path, labelled: Path, label: str, message: str

@@ -16,7 +16,6 @@ from tests.moderation_bundles import CONFIG, TINY
 from tests.text_encoders import write_tiny_encoder
 from training.classifier_metrics import calibration_error, label_figures, paired_gain
 from training.datasets.contrasts import contrasts
-from training.moderation_evaluation import labelled_contents
 from training.text_fit import calibrate, evidence_of, fit, platt, text_inputs
 from training.train_classifier import evaded, evasions, even_odds
 
@@ -84,21 +83,6 @@ def test_copies_that_reading_undoes_are_not_trained_on() -> None:
     assert 0 < len(rows) < 60
     for row, copy in zip(rows, copies, strict=True):
         assert text_tokens(copy) != text_tokens(texts[row])
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ("text,grade\na,1\n", "lacks the columns"),
-        ("text,label\na,1\nb,1\n", "0 and 1, both"),
-        ("text,label\na,2\nb,1\n", "0 and 1, both"),
-        ("text,label,image\na,0,\nb,1,xyz\n", "row 1: image must be the bytes"),
-    ],
-)
-def test_a_file_without_both_labels_is_refused(tmp_path: Path, rows: str, message: str) -> None:
-    (tmp_path / "file.csv").write_text(rows, "utf-8")
-    with pytest.raises(ValueError, match=message):
-        labelled_contents(tmp_path / "file.csv")
 
 
 def test_metrics_on_cases_known_by_hand() -> None:

@@ -1,6 +1,7 @@
 """Videos: which frames are judged, and what is refused."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,20 +9,26 @@ import av
 import numpy as np
 import pytest
 
+from models.arrays import Pixels
 from serving.moderation.decoding import DEFAULT_LIMITS, decode
 from serving.moderation.decoding_process import DecodingProcess
 from serving.moderation.picture_formats import MediaError
-from tests.drawn_pictures import scene
+from tests.drawn_pictures import scene, with_text
 
 
 def video(form: str, codec: str, seconds: float, scenes: int) -> bytes:
     """A video of 160 x 120 at 10 frames a second; each scene stands still."""
-    file, total = io.BytesIO(), int(seconds * 10)
+    total = int(seconds * 10)
+    return filmed([scene(n * scenes // total, 160)[:120] for n in range(total)], form, codec)
+
+
+def filmed(frames: Sequence[Pixels], form: str = "mp4", codec: str = "mpeg4") -> bytes:
+    """A video of some frames, ten a second."""
+    file = io.BytesIO()
     with av.open(file, "w", format=form) as container:
         stream: Any = container.add_stream(codec, rate=10)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        for n in range(total):
-            pixels = np.ascontiguousarray(scene(n * scenes // total, 160)[:120])
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for pixels in map(np.ascontiguousarray, frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))
     return file.getvalue()
@@ -48,6 +55,19 @@ def test_of_a_video_each_scene_is_judged_with_its_time(form: str, codec: str) ->
     assert found.times_s == pytest.approx((0.0, 2.0, 4.0), abs=0.11)
     for number, frame in enumerate(found.frames):
         assert np.abs(frame.astype(float) - scene(number, 160)[:120]).mean() < 25
+
+
+def test_a_line_of_text_on_a_still_picture_is_something_new() -> None:
+    still = scene(1, 640)[:360]
+    said = with_text(still, "SALE", (40, 320), 24)
+    found = decode(filmed([still] * 20 + [said] * 20))
+    assert found.times_s == pytest.approx((0.0, 2.0), abs=0.11)
+
+
+def test_what_was_shown_before_is_not_judged_again() -> None:
+    one, other = scene(1, 160)[:120], scene(2, 160)[:120]
+    found = decode(filmed([one, one, other, other] * 10))
+    assert found.times_s == pytest.approx((0.0, 0.2), abs=0.01)
 
 
 def test_a_video_is_bounded_in_time_pixels_and_frames() -> None:
