@@ -56,6 +56,13 @@ def test_shipped_packs_pass_their_own_tests(shipped: RuleBook) -> None:
     assert len(reload.loaded) == 4
 
 
+def test_a_graver_violation_speaks_for_what_lies_in_it(shipped: RuleBook) -> None:
+    [evidence] = shipped.find(read("口碑好，全国 销量第一"), "CN")
+    assert (evidence.raw, evidence.action) == ("全国 销量第一", "block")
+    [open_] = shipped.find(read("就数它最扛冻"), "CN")
+    assert (open_.raw, open_.action) == ("最扛冻", "review")
+
+
 @pytest.mark.parametrize(
     "text",
     [
