@@ -88,6 +88,7 @@ def pack_ranker(
             regions=fitted.regions,
             overall=tuple(fitted.rates.overall.tolist()),
             impressions=fitted.rates.impressions,
+            strength=fitted.rates.strength,
             base_ms=fitted.end_ms,
         )
         (folder / RANKER_FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
