@@ -372,13 +372,9 @@ def counter_features(counts: Counts, rates: Rates, tasks: Sequence[int]) -> Vect
         tasks: indices of the tasks that the data have.
     """
     overall = rates.overall[list(tasks)]
-    own, creator = (
-        rate_logits(hits[:, tasks], shown, overall, rates.strength)
-        for hits, shown in (
-            (counts.reactions, counts.impressions),
-            (counts.creator_reactions, counts.creator_impressions),
-        )
-    )
+    own, by_creator = counts.reactions[:, tasks], counts.creator_reactions[:, tasks]
+    own = rate_logits(own, counts.impressions, overall, rates.strength)
+    creator = rate_logits(by_creator, counts.creator_impressions, overall, rates.strength)
     age_known = np.isfinite(counts.age_h)
     age_h = np.where(age_known, np.maximum(counts.age_h, 0.0), 0.0)
     rest = [
@@ -394,10 +390,7 @@ def counter_features(counts: Counts, rates: Rates, tasks: Sequence[int]) -> Vect
 def rate_logits(
     hits: Vectors, shown: Vectors, overall: Vectors, strength: float = RATE_STRENGTH
 ) -> Vectors:
-    """[K, T] log odds of the smoothed rates, less those of the overall rates [T].
-
-    An item is taken to have had `strength` reactions at the overall rate before it was shown.
-    """
+    """[K, T] log odds of the smoothed rates, less those of the overall rates [T]."""
     rate = (hits + strength) / (np.maximum(shown[:, None], hits) + strength / overall)
     rate = np.clip(rate, 1e-6, 1 - 1e-6)
     logits: Vectors = np.log(rate / (1 - rate)) - np.log(overall / (1 - overall))

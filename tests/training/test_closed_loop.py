@@ -88,7 +88,7 @@ def test_the_report_is_written(
 def test_a_finished_world_is_remembered_until_its_limits_change(
     told: Told, bundle: FeedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    days = []
+    days: list[int] = []
 
     def simulated_once(*_: object) -> Told:
         days.append(len(days))
