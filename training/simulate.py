@@ -117,9 +117,9 @@ def digest(*parts: str) -> str:
 
 def trained(runs: Path, seed: int) -> Path:
     """Folder of the bundle of a world, trained on its log by today's recipes where missing."""
-    recipes = digest(*map(Path.read_text, RECIPES))
-    whole = runs / f"simulate-{seed}-{recipes}"
-    towers = whole.with_name(f"{whole.name}-towers")
+    of_towers, of_ranker = (path.read_text(encoding="utf-8") for path in RECIPES)
+    towers = runs / f"simulate-{seed}-{digest(of_towers)}-towers"
+    whole = runs / f"simulate-{seed}-{digest(of_towers, of_ranker)}"
     simulator = ["--dataset", "simulator", "--threads", "1"]
     if not whole.exists() and not towers.exists():
         train_two_tower.main([*simulator, "--seed", str(seed), "--out", str(towers)])
