@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from configs.load import load
+from configs.regions import known_regions
 from configs.schema import Section
 
 PATH = Path(__file__).with_name("labels.yaml")
@@ -74,6 +75,8 @@ class Labels(Section):
         for name, label in self.labels.items():
             if "default" not in label.action:
                 raise ValueError(f"{name}: action needs a default")
+            if odd := sorted(label.action.keys() - known_regions() - {"default"}):
+                raise ValueError(f"{name}: action names unknown regions {odd}")
             if label.parent and self.labels[label.parent].parent:
                 raise ValueError(f"{name}: its parent {label.parent} has a parent itself")
         return self

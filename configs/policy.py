@@ -1,13 +1,18 @@
-"""Schema of ``configs/policies/*.yaml``: what follows from a score."""
+"""Schema of ``configs/policies/*.yaml``: what follows from a score, by region and surface."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from configs.labels import Action, Labels
-from configs.load import ConfigError, load
+from configs.load import ConfigError, describe, load, merged, read_yaml
+from configs.regions import known_regions
 from configs.schema import Section
+
+DEFAULT = "default.yaml"
 
 
 class Thresholds(Section):
@@ -60,49 +65,179 @@ class CodeRule(Section):
     statute: str
 
 
+class Surface(Section):
+    """What holds otherwise where content of one kind stands.
+
+    Attributes:
+        thresholds: by label, instead of the policy's.
+    """
+
+    thresholds: dict[str, Thresholds] = Field(default_factory=dict)
+
+
 class Policy(Section):
     """Thresholds, and what becomes of decisions that no certificate covers.
 
     Attributes:
-        region: of requests that name none.
+        regions: where it holds; none in the default, which holds everywhere else.
+        region: of requests that name none. surface: likewise.
         uncertified_pass: what becomes of an item in which nothing was found.
         uncertified_block: what becomes of a block by score alone.
         qr_code: what a QR code in a picture means.
         audit_share: of the machine's decisions, drawn at random for people to answer.
         statuses: of items of the catalogue.
         thresholds: by label, one for each that the model scores.
+        surfaces: all that there are, by name.
     """
 
-    policy: str = Field(pattern=r"^[a-z0-9-]+$")
+    policy: str = Field(pattern=r"^[a-z0-9-]{1,24}$")
     version: int = Field(ge=1)
+    regions: tuple[str, ...] = ()
     region: str = Field(pattern=r"^[A-Z]{2}$")
+    surface: str
     uncertified_pass: Action
     uncertified_block: Action
     qr_code: CodeRule
     audit_share: AuditShare
     statuses: Statuses
     thresholds: dict[str, Thresholds]
+    surfaces: dict[str, Surface]
 
     @property
     def name(self) -> str:
-        """Name and version, as verdicts and certificates give them."""
+        """Name and version."""
         return f"{self.policy}@{self.version}"
 
+    def named_labels(self) -> Iterator[tuple[str, str]]:
+        """Every key that names a label, and the label."""
+        yield "qr_code.label", self.qr_code.label
+        for label in self.thresholds:
+            yield f"thresholds.{label}", label
+        for name, surface in self.surfaces.items():
+            for label in surface.thresholds:
+                yield f"surfaces.{name}.thresholds.{label}", label
 
-def load_policy(path: Path, labels: Labels, scored: tuple[str, ...]) -> Policy:
-    """Read a policy.
+
+@dataclass(frozen=True)
+class Ruling:
+    """A policy as it holds in one region on one surface.
+
+    Attributes:
+        name: as verdicts and certificates give it: policy, version, and the surface unless it is
+            the usual one.
+        thresholds: by label.
+    """
+
+    policy: Policy
+    region: str
+    surface: str
+    name: str
+    thresholds: Mapping[str, Thresholds]
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The default policy, and those of regions that have one of their own."""
+
+    default: Policy
+    regional: Mapping[str, Policy] = field(default_factory=dict)
+
+    @property
+    def surfaces(self) -> tuple[str, ...]:
+        """Names of all surfaces."""
+        return tuple(self.default.surfaces)
+
+    def all(self) -> tuple[Policy, ...]:
+        """Every policy, the default first; one of several regions stands there once for each."""
+        return (self.default, *self.regional.values())
+
+    def of(self, region: str | None = None, surface: str | None = None) -> Ruling:
+        """What holds in a region on a surface; the default's own where none is named.
+
+        Raises:
+            KeyError: there is no such surface.
+        """
+        region, surface = region or self.default.region, surface or self.default.surface
+        policy = self.regional.get(region, self.default)
+        usual = surface == self.default.surface
+        return Ruling(
+            policy,
+            region,
+            surface,
+            policy.name if usual else f"{policy.name}/{surface}",
+            policy.thresholds | policy.surfaces[surface].thresholds,
+        )
+
+
+def load_policies(folder: Path, labels: Labels, scored: tuple[str, ...]) -> Policies:
+    """Read ``default.yaml`` and the policies of regions beside it, which say what differs from it.
 
     Args:
-        path: of the YAML.
+        folder: of the YAML files.
         labels: all that there are.
         scored: those that the model scores.
 
     Raises:
-        ConfigError: it cannot be read, names an unknown label, or lacks a scored one.
+        ConfigError: a file cannot be read, names an unknown label, region or surface, lacks a
+            threshold of a label that is scored, or shares a region with another; file and key.
     """
-    policy = load(path, Policy, environ={})
-    if unknown := sorted({*policy.thresholds, policy.qr_code.label} - labels.labels.keys()):
-        raise ConfigError(f"{path}: thresholds name unknown labels {unknown}")
-    if lacking := sorted(set(scored) - policy.thresholds.keys()):
-        raise ConfigError(f"{path}: thresholds lack {lacking}, which the model scores")
-    return policy
+    base = folder / DEFAULT
+    default = load(base, Policy, environ={})
+    refused = [*_faults(default, default, labels, scored)]
+    if default.regions:
+        refused.append("regions: the default holds everywhere that no other file names")
+    _refuse(base, refused)
+    regional: dict[str, Policy] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if path != base:
+            policy = _laid_upon(read_yaml(base), path)
+            refused = [*_faults(policy, default, labels, scored)]
+            taken = [region for region in policy.regions if region in regional]
+            refused += [f"regions: {region} has a policy already" for region in taken]
+            if not policy.regions:
+                refused.append("regions: name at least one")
+            _refuse(path, refused)
+            regional |= dict.fromkeys(policy.regions, policy)
+    return Policies(default, regional)
+
+
+def _laid_upon(base: dict[str, Any], path: Path) -> Policy:
+    over = read_yaml(path)
+    if unnamed := [key for key in ("policy", "version") if key not in over]:
+        raise ConfigError(
+            f"{path}: {unnamed[0]}: give one of its own; certificates are bound to it"
+        )
+    try:
+        return Policy.model_validate(merged(base, over))
+    except ValidationError as error:
+        raise ConfigError(describe(path, error, {})) from error
+
+
+def _faults(
+    policy: Policy, default: Policy, labels: Labels, scored: tuple[str, ...]
+) -> Iterator[str]:
+    """Everything that a policy names and that there is not, by its key."""
+    for key, label in policy.named_labels():
+        if label not in labels.labels:
+            yield f"{key}: no such label {label!r}; all stand in configs/labels.yaml"
+    yield from _unknown_places(policy, default)
+    for label in sorted(set(scored) - policy.thresholds.keys()):
+        yield f"thresholds.{label}: is missing, and the model scores it"
+
+
+def _unknown_places(policy: Policy, default: Policy) -> Iterator[str]:
+    known = list(default.surfaces)
+    for region in policy.regions:
+        if region not in known_regions():
+            yield f"regions: no such region {region!r}; give codes of ISO 3166 such as CN"
+    for name in policy.surfaces.keys() - set(known):
+        yield f"surfaces.{name}: no such surface; known: {known}"
+    if policy.surface != default.surface or policy.surface not in known:
+        yield f"surface: {policy.surface!r} must be the default's, one of {known}"
+    if policy.region != default.region or policy.region not in known_regions():
+        yield f"region: {policy.region!r} must be the default's, a code of ISO 3166"
+
+
+def _refuse(path: Path, faults: list[str]) -> None:
+    if faults:
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))

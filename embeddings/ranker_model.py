@@ -10,7 +10,7 @@ import onnxruntime as ort
 from pydantic import Field, ValidationError, model_validator
 
 from configs.schema import Section
-from models.arrays import Rows, VectorRows, Vectors
+from models.arrays import Mask, Rows, VectorRows, Vectors
 from models.bundle import (
     Bundle,
     BundleError,
@@ -127,18 +127,24 @@ class CreatorTotals:
         counters = context.counters
         known = rows < len(counters)
         own = np.where(known, rows, 0)
-        place = np.minimum(np.searchsorted(self._creators, creators), len(self._creators) - 1)
-        told = (self._creators[place] == creators) & (creators != 0)
-        sums = self.sums(counters)[place] * told[:, None]
+        place, told = self._places(rows, creators)
+        sums = self.sums(counters).take(place, axis=0) * told[:, None]
         published_ms = counters.published_at_ms[own]
         dated = known & (published_ms > 0)
         return Counts(
             impressions=counters.impressions[own] * known,
-            reactions=counters.reactions[own] * known[:, None],
+            reactions=counters.reactions.take(own, axis=0) * known[:, None],
             age_h=np.where(dated, (context.now_ms - published_ms) / HOUR_MS, np.nan),
             creator_impressions=sums[:, 0],
             creator_reactions=sums[:, 1:],
         )
+
+    def _places(self, rows: Rows, creators: Keys) -> tuple[Rows, Mask]:
+        """Rows [K] of the sums, and true where a candidate's creator is known there."""
+        if int(rows.max(initial=-1)) < len(self._owners):
+            return self._owners.take(rows), creators != 0
+        place = np.minimum(np.searchsorted(self._creators, creators), len(self._creators) - 1)
+        return place, (self._creators[place] == creators) & (creators != 0)
 
     def sums(self, counters: ItemCounters) -> Vectors:
         """[creators, 1 + len(TASKS)] impressions and reactions."""
@@ -339,7 +345,7 @@ def load_ranker(bundle: Bundle, history: Vectors, retrieval: Vectors, published:
     return Ranker(
         facts=facts,
         tables=RankerTables(keys, halves, history, retrieval),
-        base=ItemCounters(base[:, 0], base[:, 1:], published),
+        base=ItemCounters(base[:, 0], np.ascontiguousarray(base[:, 1:]), published),
         network=network,
         item_half=item_half,
         totals=CreatorTotals(keys[:, 0]),

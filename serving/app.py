@@ -40,9 +40,10 @@ from serving.ladder import KEPT_MS, LadderKeeper, OfItems
 from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.online_state import OnlineState
-from serving.live.redis_state import DiskReserve, RedisState, state_client
+from serving.live.redis_state import DiskReserve, RedisState
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
+from serving.live.wire import state_client
 from serving.live_items import LiveItems, follow_catalogue, shelved
 from serving.moderators import (
     connect_moderation,

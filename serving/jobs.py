@@ -96,7 +96,7 @@ class JobWorker:
         desk, item = self.desk(), BatchItem.model_validate(row.content)
         try:
             content = await content_of(self.services, desk, item.parts, "parts")
-            [verdict] = await desk.judge([content], item.region)
+            [verdict] = await desk.judge([content], item.region, item.surface)
         except ApiError as error:
             return {"id": item.id, "error": error.body.model_dump()}
         except TextError as error:
@@ -130,7 +130,7 @@ class JobWorker:
                     log.error("item %s: a picture is not scanned: %s", item.item_id, error)
         content = Content(tuple(texts_of(item).values()), tuple(pictures))
         found = Found()
-        for region in item.regions or (desk.moderator.policy.region,):
+        for region in item.regions or (desk.moderator.policies.default.region,):
             work = partial(looked_over, desk.moderator, content, region)
             found = found.joined(await desk.aside(work))
         return found

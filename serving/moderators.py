@@ -5,7 +5,7 @@ from typing import Literal
 
 from configs.labels import load_labels
 from configs.load import ConfigError
-from configs.policy import load_policy
+from configs.policy import load_policies
 from configs.schema import ServingConfig
 from embeddings.picture_model import load_picture_model
 from embeddings.text_model import KIND, load_text_model
@@ -92,7 +92,7 @@ def published_moderator(serving: ServingConfig) -> Moderator | None:
 
     Raises:
         BundleError: the bundle is damaged.
-        ConfigError: the policy or a rule pack is refused; names file and case.
+        ConfigError: a policy or a rule pack is refused; names file and key or case.
     """
     if not (serving.bundles / KIND / CURRENT).exists():
         return None
@@ -100,18 +100,18 @@ def published_moderator(serving: ServingConfig) -> Moderator | None:
 
 
 def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
-    """Return the moderator of one bundle, with the policy and the rules as they are now.
+    """Return the moderator of one bundle, with the policies and the rules as they are now.
 
     Raises:
         BundleError: the bundle is damaged.
-        ConfigError: the policy or a rule pack is refused; names file and case.
+        ConfigError: a policy or a rule pack is refused; names file and key or case.
     """
     labels = load_labels()
     model = load_text_model(folder)
     eyes = PackagedEyes(load_picture_model(open_bundle(folder, KIND)))
-    policy = load_policy(serving.policies / "default.yaml", labels, (*model.labels, *eyes.labels))
+    policies = load_policies(serving.policies, labels, (*model.labels, *eyes.labels))
     try:
         book = RuleBook(serving.policies / "rules", labels)
     except RuleError as error:
         raise ConfigError(str(error)) from error
-    return Moderator(labels, policy, book, model, sight=Sight(eyes), banks=BankBook())
+    return Moderator(labels, policies, book, model, sight=Sight(eyes), banks=BankBook())

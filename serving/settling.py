@@ -120,5 +120,5 @@ class Settling:
         return await asyncio.to_thread(path_of(self.media, sha256).read_bytes)
 
     def _unread(self, claim: Claim, fault: str) -> Settled:
-        policy = self.desk().moderator.policy
+        policy = self.desk().moderator.policies.default
         return not_judged(claim.item_id, claim.content_version, fault, policy)

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from configs.labels import load_labels
-from configs.policy import load_policy
+from configs.policy import load_policies
 from embeddings.picture_model import PictureModel, load_picture_model
 from embeddings.text_model import CONTENT_VALUES, KIND, TextModel, load_text_model
 from models.arrays import Vectors
@@ -86,9 +86,9 @@ def judges_of(bundle: Path, policies: Path = POLICIES) -> Judges:
     model = load_text_model(bundle)
     pictures = load_picture_model(open_bundle(bundle, KIND))
     eyes = PackagedEyes(pictures)
-    policy = load_policy(policies / "default.yaml", labels, (*model.labels, *eyes.labels))
+    rulings = load_policies(policies, labels, (*model.labels, *eyes.labels))
     book = RuleBook(policies / "rules", labels)
-    moderator = Moderator(labels, policy, book, model, sight=Sight(eyes))
+    moderator = Moderator(labels, rulings, book, model, sight=Sight(eyes))
     return Judges(moderator, model, pictures)
 
 

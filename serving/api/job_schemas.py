@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serving.api.moderation_schemas import Parts, Region, Url
+from serving.api.moderation_schemas import Parts, Region, Surface, Url
 from serving.api.schemas import Asked, Identifier
 
 BATCH_ITEMS = 1_000
@@ -23,6 +23,7 @@ class BatchItem(Asked):
     id: Identifier
     parts: Parts
     region: Region | None = None
+    surface: Surface | None = None
 
 
 class BatchBody(Asked):

@@ -13,7 +13,7 @@ from serving.api.job_schemas import (
     Webhook,
 )
 from serving.api.json_route import JsonRoute
-from serving.api.moderation import CHARACTERS_LIMIT, desk_of
+from serving.api.moderation import CHARACTERS_LIMIT, desk_of, refuse_unknown_surface
 from serving.api.moderation_schemas import TextPart
 from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
@@ -31,7 +31,9 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
     jobs = services.stores.moderation.jobs
 
     async def batch(body: BatchBody, request: Request) -> dict[str, Any]:
-        desk_of(services)
+        desk = desk_of(services)
+        for n, item in enumerate(body.items):
+            refuse_unknown_surface(desk, item.surface, f"items.{n}.surface")
         check_batch(body)
         rows = [item.model_dump(mode="json", exclude_none=True) for item in body.items]
         return await kept(NewJob("batch", asked(services, body.webhook), rows), request)

@@ -32,6 +32,8 @@ PICTURE_PATHS = (
     "/v1/moderate/batch",
 )  # whose bodies may be large
 CHARACTERS_LIMIT = 40_000  # of all texts of one request
+COMMENT = "comment"  # surface of Perspective's route, where the policy has one
+Where = tuple[str | None, str | None]  # region and surface
 ERRORS = ((503, "no moderation bundle is published"),)
 
 
@@ -39,23 +41,24 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
     """Return ``/v1/moderate``, ``/v1/moderations`` and ``/v1alpha1/comments:analyze``."""
 
     async def judged(
-        desk: ModerationDesk, items: Sequence[Content], region: str | None, request: Request
+        desk: ModerationDesk, items: Sequence[Content], where: Where, request: Request
     ) -> list[Verdict]:
         refuse_too_much(items)
-        verdicts = await desk.judge(items, region)
+        verdicts = await desk.judge(items, *where)
         request.scope[FACTS].update(suggestions=[verdict.suggestion for verdict in verdicts])
         return verdicts
 
     async def moderate(body: ModerateBody, request: Request) -> dict[str, Any]:
         desk = desk_of(services)
+        refuse_unknown_surface(desk, body.surface, "surface")
         content = await content_of(services, desk, body.parts, "parts")
-        [verdict] = await judged(desk, [content], body.region, request)
+        [verdict] = await judged(desk, [content], (body.region, body.surface), request)
         return {"request_id": request.scope[ID]} | decision(verdict, desk.moderator)
 
     async def moderations(body: ModerationsBody, request: Request) -> dict[str, Any]:
         desk = desk_of(services)
         items = await items_of(services, desk, body)
-        verdicts = await judged(desk, items, None, request)
+        verdicts = await judged(desk, items, (None, None), request)
         return {
             "id": f"modr-{request.scope[ID]}",
             "model": desk.version,
@@ -64,8 +67,9 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
 
     async def analyze(body: PerspectiveBody, request: Request) -> dict[str, Any]:
         refuse_unknown(body)
-        content = Content((body.comment.text,))
-        [verdict] = await judged(desk_of(services), [content], None, request)
+        desk, content = desk_of(services), Content((body.comment.text,))
+        where = (None, COMMENT if COMMENT in desk.moderator.policies.surfaces else None)
+        [verdict] = await judged(desk, [content], where, request)
         return analysed(body, verdict)
 
     ours = ("/v1/moderate", "Judge one piece of content, with evidence")
@@ -117,6 +121,19 @@ async def items_of(
         return [Content((text,)) for text in texts]
     parts = [one for one in body.input if not isinstance(one, str)]
     return [await content_of(services, desk, parts, "input")]
+
+
+def refuse_unknown_surface(desk: ModerationDesk, surface: str | None, field: str) -> None:
+    """Refuse a surface that the policies do not have.
+
+    Raises:
+        ApiError: 422; names those that there are.
+    """
+    known = desk.moderator.policies.surfaces
+    if surface is not None and surface not in known:
+        raise invalid(
+            [Detail(field=field, value=surface, message="no such surface", limit=list(known))]
+        )
 
 
 def refuse_too_much(items: Sequence[Content]) -> None:

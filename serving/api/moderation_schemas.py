@@ -26,6 +26,9 @@ Url = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
+Surface = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
+
+
 class TextPart(Asked):
     """A text."""
 
@@ -79,6 +82,9 @@ class ModerateBody(Asked):
     )
     parts: Parts
     region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
+    surface: Surface | None = Field(
+        None, description="where it stands, one of the policy's `surfaces`; none: the policy's"
+    )
 
 
 def _shape(value: Any) -> str:
@@ -242,6 +248,7 @@ class VerdictAnswer(BaseModel):
 
     suggestion: Action
     region: str
+    surface: str
     certificate: str | None
     uncertified: bool
     labels: list[LabelAnswer]

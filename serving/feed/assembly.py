@@ -1,6 +1,6 @@
 """Scored candidates -> page: what steers values, what the selectors choose, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,13 @@ class Assembled:
     Attributes:
         page: [k] positions among the candidates, best first.
         moved: [k] positions gained against the order by value; below 0 where lost.
-        causes: [k] stable code of the rule that moved an item; "" where none did.
+        causes: [k] stable code of the rule that moved an item; "" where none did. This and `moved`
+            are empty where the question does not ask why.
     """
 
     page: Rows
-    moved: Rows
-    causes: tuple[str, ...]
+    moved: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    causes: tuple[str, ...] = ()
 
 
 def assembled(
@@ -76,6 +77,8 @@ def assembled(
     )
     selection = selected(choice, question.request.k)
     chosen = by_merit[selection.order]
+    if not question.request.explain:
+        return Assembled(chosen)
     value_place = _places(merits(candidates.scores, np.ones(len(candidates), np.float32)))[chosen]
     moved = value_place - np.arange(len(chosen))
     return Assembled(chosen, moved, _causes(selection, chosen, value_place, steered))

@@ -90,9 +90,9 @@ class FeedEngine:
         if len(kept) < request.k and len(found) < len(self.model.vocabulary):
             kept = self._searched_wider(question)
         watch.lap("filters")
-        placed = [self._pinned(question), self._explored(question)]
+        placed = [part for part in (self._pinned(question), self._explored(question)) if len(part)]
         watch.lap("exploration")
-        return self._page(merged([*placed, kept]), question, watch)
+        return self._page(merged([*placed, kept]) if placed else kept, question, watch)
 
     def rank(self, request: FeedRequest, candidate_ids: Sequence[str], rules: FeedRules) -> Page:
         """Return the best `request.k` of the caller's items, and what was removed and why.
@@ -161,6 +161,8 @@ class FeedEngine:
 
     def _pinned(self, question: Question) -> Candidates:
         pins = () if question.request.paged else question.rules.pins  # of the first page only
+        if not pins:
+            return NOTHING
         rows = self.model.vocabulary.rows([pin.item_id for pin in pins])
         pinned = unscored(np.unique(rows[rows >= 0]), "pinned")
         return filtered(pinned, self.filters, question.viewer)[0]
@@ -221,8 +223,7 @@ class FeedEngine:
             return None, question.worse("ranker_off")
         if self.lateness.rests("ranker"):
             return None, question.worse("ranker_late")
-        dimensions = self.model.retrieval_vectors[rows[:1]].shape[1]
-        context = ranking_context(question, self.signals, dimensions)
+        context = ranking_context(question, self.signals, self.model.retrieval_vectors)
         weights, facts = question.rules.value, self.shelf.facts
         parts = ranker_parts(self.ranker, context, rows, weights, facts)
         if self.lateness.over("ranker", watch.running_ms, question.rules.budgets.ranker_ms):
@@ -239,6 +240,7 @@ class FeedEngine:
         self, candidates: Candidates, parts: Vectors | None, page: Assembled, question: Question
     ) -> tuple[PageItem, ...]:
         chosen = candidates.take(page.page)
+        creators = self.shelf.creator_ids(chosen.rows)
         reasons: list[tuple[Reason, ...]] = [()] * len(chosen)
         if question.request.explain:
             told = None if parts is None else parts[page.page]
@@ -250,21 +252,13 @@ class FeedEngine:
             chosen.sources.tolist(),
             chosen.propensity.tolist(),
             chosen.reserve.tolist(),
+            creators,
             reasons,
             strict=True,
         )
         return tuple(
-            PageItem(
-                item_id=self._item_id(row),
-                score=score,
-                source=SOURCES[source],
-                position=position,
-                creator_id=self.shelf.creator_id(row),
-                reasons=why,
-                propensity=propensity,
-                reserve=reserve,
-            )
-            for position, (row, score, source, propensity, reserve, why) in enumerate(columns, 1)
+            PageItem(self._item_id(row), score, SOURCES[source], position, creator, why, *chance)
+            for position, (row, score, source, *chance, creator, why) in enumerate(columns, 1)
         )
 
     def _item_id(self, row: int) -> str:

@@ -1,5 +1,6 @@
 """Why each item of a page stands where it stands: stable codes, each with one value."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,11 +90,11 @@ def largest_parts(parts: Vectors) -> list[tuple[Reason, ...]]:
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :TASKS_SHOWN]
     return [
         tuple(
-            Reason(f"value_{PREDICTIONS[n]}", round(float(parts[row, n]), 4))
+            Reason(f"value_{PREDICTIONS[n]}", round(of_item[n], 4))
             for n in tasks
-            if parts[row, n] and np.isfinite(parts[row, n])
+            if of_item[n] and math.isfinite(of_item[n])
         )
-        for row, tasks in enumerate(order.tolist())
+        for of_item, tasks in zip(parts.tolist(), order.tolist(), strict=True)
     ]
 
 

@@ -1,6 +1,7 @@
 """Request -> viewer: behaviour as the arrays that the user tower reads."""
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from serving.feed.shelf import Shelf
 from serving.feed.terms import Terms, terms_of
 
 DEFAULT_MINORS = MinorRules()
+TIME_MS = attrgetter("time_ms")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def hydrate(
 ) -> Viewer:
     """Return the viewer of a request."""
     standing, now_ms = request.standing, request.now_ms
-    newest_first = sorted(request.recent, key=lambda behaviour: -behaviour.time_ms)
+    newest_first = sorted(request.recent, key=TIME_MS, reverse=True)
     rows = names.rows(behaviour.item_id for behaviour in newest_first)
     shown, paged = names.rows(request.seen), names.rows(request.paged)
     return Viewer(

@@ -32,11 +32,18 @@ def popularity_scores(popularity: Vectors, rows: Rows) -> Vectors:
     return np.asarray(popularity[rows])
 
 
-def ranking_context(question: Question, signals: SignalBoard, dimensions: int) -> RankingContext:
-    """What the ranker knows of a request; `dimensions` is D, for a user without interests."""
+def ranking_context(
+    question: Question, signals: SignalBoard, vectors: VectorRows
+) -> RankingContext:
+    """What the ranker knows of a request.
+
+    Args:
+        question: whose history is read. signals: give the counters.
+        vectors: [N, D], of which D is needed for a user without interests.
+    """
     interests = question.interests
     if interests is None:
-        interests = np.empty((0, dimensions), np.float32)
+        interests = np.empty((0, vectors[np.zeros(1, np.int64)].shape[1]), np.float32)
     return RankingContext(
         interests,
         question.viewer.history,

@@ -1,6 +1,6 @@
 """Ranked candidates -> page: diversity, spread, density, shares and fixed places in one pass."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,18 +91,21 @@ def selected(choice: Choice, k: int) -> Selection:
     page = _Page(choice)
     waiting = list(choice.fixed)
     for place in range(min(k, len(choice.merits))):
-        due = (
-            one
-            for one in waiting
-            if one.place <= place and not (one.waits and page.blocked[one.candidate])
-        )
-        ready = next(due, None) or (waiting[0] if page.only_fixed_left(len(waiting)) else None)
+        ready = _ready(waiting, place, page) if waiting else None
         if ready is not None:
             waiting.remove(ready)
             page.place(ready.candidate, ready.cause)
         else:
             page.place_best(page.small_due(place))
     return Selection(np.array(page.order, np.int64), page.causes)
+
+
+def _ready(waiting: Sequence[Fixed], place: int, page: "_Page") -> Fixed | None:
+    """What is put at this place whatever its merit."""
+    for one in waiting:
+        if one.place <= place and not (one.waits and page.blocked[one.candidate]):
+            return one
+    return waiting[0] if page.only_fixed_left(len(waiting)) else None
 
 
 class _Page:
@@ -123,6 +126,7 @@ class _Page:
         self._left[[one.candidate for one in choice.fixed]] = NONE_LEFT
         self._windows = [_Window(one, self.blocked) for one in choice.groupings]
         self._small_taken = 0
+        self._first = 0  # no candidate before it is left to merit
         pool = len(choice.unit)
         self._losses: Vectors = np.zeros((0, 0), np.float32)
         self._loss = np.zeros(pool, np.float32)  # by likeness with what is on the page
@@ -133,7 +137,7 @@ class _Page:
 
     def only_fixed_left(self, waiting: int) -> bool:
         """Whether merit has nothing left to choose."""
-        return len(self.order) + waiting >= len(self.blocked) and waiting > 0
+        return len(self.order) + waiting >= len(self.blocked)
 
     def small_due(self, place: int) -> bool:
         """Whether small creators have less than their share if this place is not theirs."""
@@ -143,7 +147,8 @@ class _Page:
         """Give the next position to the best that the rules leave."""
         pool = len(self._loss)
         adjusted: NDArray[np.float64] = self._left[:pool] - self._loss
-        adjusted[self.blocked[:pool] > 0] = NONE_LEFT
+        if any(window.forbidding for window in self._windows):
+            adjusted[self.blocked[:pool] > 0] = NONE_LEFT
         cause = DIVERSITY
         if small_due:
             of_small = np.where(self._choice.small[:pool], adjusted, NONE_LEFT)
@@ -156,8 +161,8 @@ class _Page:
 
     def place(self, candidate: int, cause: str) -> None:
         """Give the next position to a candidate, and note for which rule it passes a better one."""
-        first = int(self._left.argmax())
-        if candidate != first and self._left[first] > NONE_LEFT:
+        first = self._best_left()
+        if first is not None and candidate != first:
             passed = next((w.cause for w in self._windows if w.forbids(first)), cause)
             self.causes.setdefault(candidate, passed if cause == DIVERSITY else cause)
             self.causes.setdefault(first, passed)
@@ -169,6 +174,12 @@ class _Page:
         if candidate < len(self._losses):
             np.maximum(self._loss, self._losses[candidate], out=self._loss)
 
+    def _best_left(self) -> int | None:
+        """The best candidate that merit may still choose: merits descend."""
+        while self._first < len(self._left) and self._left[self._first] == NONE_LEFT:
+            self._first += 1
+        return self._first if self._first < len(self._left) else None
+
     def _best_of_all(self) -> int:
         allowed = np.where(self.blocked > 0, NONE_LEFT, self._left)
         best = int(allowed.argmax())
@@ -176,7 +187,11 @@ class _Page:
 
 
 class _Window:
-    """One grouping's count of the newest positions."""
+    """One grouping's count of the newest positions.
+
+    Attributes:
+        forbidding: groups that have reached the limit.
+    """
 
     def __init__(self, grouping: Grouping, blocked: NDArray[np.int8]) -> None:
         self.cause = grouping.cause
@@ -185,13 +200,14 @@ class _Window:
         self._rule = grouping.rule
         self._blocked = blocked
         self._near: deque[int] = deque()
-        self._counts: Counter[int] = Counter()
+        self._counts: dict[int, int] = {}
+        self.forbidding = 0
         for group in grouping.before:
             self._push(group)
 
     def forbids(self, candidate: int) -> bool:
         group = self._codes[candidate]
-        return group != FREE and self._counts[group] >= self._rule.limit
+        return group != FREE and self._counts.get(group, 0) >= self._rule.limit
 
     def place(self, candidate: int) -> None:
         self._push(self._codes[candidate])
@@ -205,8 +221,9 @@ class _Window:
     def _count(self, group: int, change: int) -> None:
         if group == FREE:
             return
-        before = self._counts[group] >= self._rule.limit
-        self._counts[group] += change
-        after = self._counts[group] >= self._rule.limit
+        count = self._counts.get(group, 0)
+        self._counts[group] = count + change
+        before, after = count >= self._rule.limit, count + change >= self._rule.limit
         if before != after:
-            self._blocked[self._groups == group] += 1 if after else -1
+            self.forbidding += change
+            self._blocked[self._groups == group] += change

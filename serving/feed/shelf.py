@@ -60,6 +60,11 @@ class Shelf:
         code = self.creator_codes[row]
         return None if code == NO_CREATOR else self.creators[code]
 
+    def creator_ids(self, rows: Rows) -> list[str | None]:
+        """Return the creators of rows [K], None where an item has none."""
+        names, codes = self.creators, self.creator_codes[rows].tolist()
+        return [None if code == NO_CREATOR else names[code] for code in codes]
+
 
 def make_shelf(items: pa.Table, popularity: Vectors) -> Shelf:
     """Take over the facts and sort the popular items; of equal popularity the lower row first.

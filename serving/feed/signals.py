@@ -56,14 +56,16 @@ class SignalBoard:
 
     def _take(self, impressions: Vectors, reactions: Vectors, based: bool) -> None:
         """Counts of N items, zero past those given; `based` if the base is among them."""
-        sums = np.zeros((len(self._facts), 1 + len(TASKS)), np.float32)
-        sums[: len(impressions), 0] = impressions
-        sums[: len(reactions), 1:] = reactions
+        count = len(self._facts)
+        shown = np.zeros(count, np.float32)
+        reacted = np.zeros((count, len(TASKS)), np.float32)
+        shown[: len(impressions)] = impressions
+        reacted[: len(reactions)] = reactions
         if self._base is not None and not based:
-            sums[: len(self._base), 0] += self._base.impressions
-            sums[: len(self._base), 1:] += self._base.reactions
+            shown[: len(self._base)] += self._base.impressions
+            reacted[: len(self._base)] += self._base.reactions
         published_at_ms = self._facts.column("published_at_ms").copy()
-        self._counters = ItemCounters(sums[:, 0], sums[:, 1:], published_at_ms)
+        self._counters = ItemCounters(shown, reacted, published_at_ms)
 
     def hottest(self, region: str | None, count: int) -> Rows:
         """Return at most `count` trending rows of a region; of all regions where it has none."""

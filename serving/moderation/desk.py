@@ -64,13 +64,14 @@ class ModerationDesk:
         """
         return await asyncio.to_thread(self._decoder.decode, content)
 
-    async def judge(self, items: Sequence[Content], region: str | None) -> list[Verdict]:
+    async def judge(
+        self, items: Sequence[Content], region: str | None, surface: str | None = None
+    ) -> list[Verdict]:
         """One verdict for each item, in order."""
+        judge = self.moderator.judge
 
         def judged() -> list[Verdict]:
-            return [
-                self.moderator.judge(one.texts, region, one.pictures, one.record) for one in items
-            ]
+            return [judge(one.texts, region, one.pictures, one.record, surface) for one in items]
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, judged)
 

@@ -20,6 +20,7 @@ def decision(verdict: Verdict, moderator: Moderator, sources: Sequence[str] = ()
     return {
         "suggestion": verdict.suggestion,
         "region": verdict.region,
+        "surface": verdict.surface,
         "certificate": verdict.certificate,
         "uncertified": verdict.uncertified,
         "labels": [_label(one) for one in verdict.labels],
@@ -27,7 +28,7 @@ def decision(verdict: Verdict, moderator: Moderator, sources: Sequence[str] = ()
         "duplicates": [_duplicate(one, names) for one in verdict.duplicates],
         "content_value": verdict.content_value and dict(verdict.content_value),
         "unsupported": [name for name in moderator.labels.labels if name not in findable],
-        "versions": moderator.versions(),
+        "versions": moderator.versions(verdict.policy),
         "timings_ms": dict(verdict.timings_ms),
         "stopped_after": verdict.stopped_after,
     }

@@ -112,13 +112,14 @@ async def judged(item: Item, content_version: int, desk: Judges, facts: Facts) -
         region: (
             await desk.judge([replace(content, record=price_signals(item, facts, region))], region)
         )[0]
-        for region in item.regions or (moderator.policy.region,)
+        for region in item.regions or (moderator.policies.default.region,)
     }
+    rulings = {region: moderator.policies.of(region) for region in verdicts}
     draws = [
-        draw_of(one, moderator.judge_in(region), moderator.policy)
+        draw_of(one, moderator.judge_in(region), rulings[region])
         for region, one in verdicts.items()
     ]
-    statuses = {region: status_of(one, moderator.policy) for region, one in verdicts.items()}
+    statuses = {region: status_of(one, rulings[region].policy) for region, one in verdicts.items()}
     return Settled(
         item.item_id,
         content_version,

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from configs.labels import Action, Labels
-from configs.policy import Policy, Thresholds
+from configs.policy import Policies, Ruling, Thresholds
 from models.canonical import Channels
 from serving.moderation.certificates import Certificate, CertificateBook, Judge
 from serving.moderation.decoding import Picture
@@ -66,12 +67,15 @@ class Verdict:
         margin: the largest score of an enforced label as a share of its `pass_below`.
         certificate: id of the one that covers the pass, None where none does.
         uncertified: nothing was found, and no certificate covers the pass.
+        policy: name of the ruling by which it was judged.
         content_value: how useful the most useful text is; None without a text. Nothing follows
             from it.
     """
 
     suggestion: Action
     region: str
+    surface: str
+    policy: str
     labels: tuple[LabelVerdict, ...]
     findings: tuple[Finding, ...]
     duplicates: tuple[Duplicate, ...]
@@ -96,7 +100,7 @@ class Moderator:
     """
 
     labels: Labels
-    policy: Policy
+    policies: Policies
     book: RuleBook
     model: TextScores
     certificates: CertificateBook = field(default_factory=CertificateBook)
@@ -109,56 +113,62 @@ class Moderator:
         region: str | None = None,
         pictures: Sequence[Picture] = (),
         record: Sequence[Finding] = (),
+        surface: str | None = None,
     ) -> Verdict:
         """Judge the parts of one piece of content together.
 
         Args:
             texts: in their order. pictures: decoded, likewise.
-            region: two capitals; None is the policy's.
+            region: two capitals; None is the policy's. surface: where it stands; likewise.
             record: what the item's own record shows.
 
         Raises:
             TextError: a text holds a lone surrogate.
             ValueError: there are pictures, and nothing to look at them.
+            KeyError: there is no such surface.
         """
         if pictures and self.sight is None:
             raise ValueError("pictures are judged with `sight` only")
-        where = region or self.policy.region
+        ruling = self.policies.of(region, surface)
         names = self.findable() | {finding.evidence.label for finding in record}
         found = Found(findings=tuple(record))
-        labels = self._labels(names, found, where)
+        labels = self._labels(names, found, ruling)
         timings_ms: dict[str, float] = {}
         stopped_after: str | None = None
-        for name, look in self._stages(Content(tuple(texts), tuple(pictures)), where):
+        for name, look in self._stages(Content(tuple(texts), tuple(pictures)), ruling):
             started = time.perf_counter()
             found = found.joined(look())
-            labels = self._labels(names, found, where)
+            labels = self._labels(names, found, ruling)
             spent_ms = (time.perf_counter() - started) * 1000
             timings_ms[name] = round(timings_ms.get(name, 0.0) + spent_ms, 3)
             if any(one.certificate and one.suggestion == "block" for one in labels):
                 stopped_after = name
                 break
-        return self._verdict(labels, found, where, timings_ms, stopped_after)
+        return self._verdict(labels, found, ruling, timings_ms, stopped_after)
 
     def findable(self) -> frozenset[str]:
         """Labels that a model scores, or a rule or bank entry in force names."""
-        seen = (*self.sight.labels, self.policy.qr_code.label) if self.sight else ()
+        of_codes = (policy.qr_code.label for policy in self.policies.all())
+        seen = (*self.sight.labels, *of_codes) if self.sight else ()
         known = self.banks.labels() if self.banks else frozenset()
         return frozenset((*self.model.labels, *seen)) | self.book.labels() | known
 
-    def versions(self) -> dict[str, str | list[str]]:
-        """Of the model, the policy and the rule packs."""
+    def versions(self, policy: str) -> dict[str, str | list[str]]:
+        """Of the model, the policy of a verdict and the rule packs."""
         return {
             "model": self.model.version,
-            "policy": self.policy.name,
+            "policy": policy,
             "rules": list(self.book.versions()),
         }
 
-    def judge_in(self, region: str) -> Judge:
-        """What certificates of verdicts in a region are bound to."""
-        return Judge(self.model.version, self.policy.name, region)
+    def judge_in(self, region: str, surface: str | None = None) -> Judge:
+        """What certificates of verdicts in a region on a surface are bound to."""
+        return self._judge(self.policies.of(region, surface))
 
-    def _stages(self, content: Content, region: str) -> Iterator[Stage]:
+    def _judge(self, ruling: Ruling) -> Judge:
+        return Judge(self.model.version, ruling.name, ruling.region)
+
+    def _stages(self, content: Content, ruling: Ruling) -> Iterator[Stage]:
         """Stages in their order, each asked for when the one before is done."""
         texts, pictures = content.texts, content.pictures
         banks, sight, model, book = self.banks, self.sight, self.model, self.book
@@ -167,19 +177,19 @@ class Moderator:
             yield "canonical", lambda: read_into(readings, texts)
             if banks is not None and banks.labels():
                 yield "banks", lambda: known_texts(banks, readings)
-            yield "rules", lambda: broken_rules(book, readings, region)
+            yield "rules", lambda: broken_rules(book, readings, ruling.region)
             yield "text_model", lambda: scored(model, "text", texts)
         if pictures and sight is not None:
             if banks is not None and banks.labels():
                 yield "banks", lambda: known_pictures(banks, sight, pictures)
             yield "picture_model", lambda: seen(sight, pictures)
-            yield "qr", lambda: codes(sight, pictures, self._of_code)
-            yield "ocr", lambda: text_in(sight, pictures, book, model, region)
+            yield "qr", lambda: codes(sight, pictures, partial(self._of_code, ruling))
+            yield "ocr", lambda: text_in(sight, pictures, book, model, ruling.region)
 
-    def _of_code(self, payload: str) -> Evidence:
-        rule = self.policy.qr_code
+    def _of_code(self, ruling: Ruling, payload: str) -> Evidence:
+        rule = ruling.policy.qr_code
         return Evidence(
-            rule=f"{self.policy.name}/qr-code",
+            rule=f"{ruling.policy.name}/qr-code",
             label=rule.label,
             statute=rule.statute,
             reason_code=None,
@@ -197,17 +207,19 @@ class Moderator:
         self,
         labels: tuple[LabelVerdict, ...],
         found: Found,
-        region: str,
+        ruling: Ruling,
         timings_ms: Mapping[str, float],
         stopped_after: str | None,
     ) -> Verdict:
         suggestion = strongest(verdict.suggestion for verdict in labels)
         margin = max((margin_of(verdict) for verdict in labels), default=0.0)
-        covering = self.certificates.passing(margin, self.judge_in(region))
+        covering = self.certificates.passing(margin, self._judge(ruling))
         uncertified = suggestion == "pass" and covering is None
         return Verdict(
-            suggestion=self.policy.uncertified_pass if uncertified else suggestion,
-            region=region,
+            suggestion=ruling.policy.uncertified_pass if uncertified else suggestion,
+            region=ruling.region,
+            surface=ruling.surface,
+            policy=ruling.name,
             labels=labels,
             findings=found.findings,
             duplicates=found.duplicates,
@@ -219,29 +231,31 @@ class Moderator:
             content_value=found.content_value,
         )
 
-    def _labels(self, names: frozenset[str], found: Found, region: str) -> tuple[LabelVerdict, ...]:
+    def _labels(
+        self, names: frozenset[str], found: Found, ruling: Ruling
+    ) -> tuple[LabelVerdict, ...]:
         return tuple(
-            self._label(name, found, region) for name in self.labels.labels if name in names
+            self._label(name, found, ruling) for name in self.labels.labels if name in names
         )
 
-    def _label(self, name: str, found: Found, region: str) -> LabelVerdict:
+    def _label(self, name: str, found: Found, ruling: Ruling) -> LabelVerdict:
         label = self.labels.labels[name]
         score, wanted = found.score(name), found.wanted(name)
         broken = bool(wanted)
         certificate: Certificate | None = None
         if score is not None:
-            zone = self.policy.thresholds[name].zone(score)
+            zone = ruling.thresholds[name].zone(score)
             if zone == "block":
-                certificate = self.certificates.blocking(name, score, self.judge_in(region))
-                zone = "block" if certificate else self.policy.uncertified_block
+                certificate = self.certificates.blocking(name, score, self._judge(ruling))
+                zone = "block" if certificate else ruling.policy.uncertified_block
             wanted.append(zone)
-        suggestion = weaker(strongest(wanted), label.action_in(region))
+        suggestion = weaker(strongest(wanted), label.action_in(ruling.region))
         return LabelVerdict(
             label=name,
             score=1.0 if broken else score or 0.0,
             by_rule=broken,
             by_modality={kind: of[name] for kind, of in found.scores.items() if name in of},
-            thresholds=None if score is None else self.policy.thresholds[name],
+            thresholds=None if score is None else ruling.thresholds[name],
             enforced=label.enforced,
             suggestion=suggestion if label.enforced else "pass",
             certificate=certificate.certificate_id if certificate else None,

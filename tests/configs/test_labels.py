@@ -36,6 +36,7 @@ def test_groups_and_labels_are_members() -> None:
         ({"parent": "nothing"}, "unknown labels"),
         ({"parent": "hate/threatening"}, "has a parent itself"),
         ({"action": {"CN": "block"}}, "needs a default"),
+        ({"action": {"default": "pass", "ZX": "block"}}, "unknown regions"),
         ({"severity": 5}, "less than or equal to 4"),
         ({"colour": "red"}, "Extra inputs"),
     ],

@@ -52,6 +52,18 @@ def test_our_own_shape(judging: Served) -> None:
     assert "全国" not in judging.log.read_text()
 
 
+def test_a_request_says_where_it_stands(judging: Served) -> None:
+    for where, policy in (
+        ({}, "commerce-cn@1"),
+        ({"region": "US"}, "commerce-us@1"),
+        ({"region": "CN", "surface": "live"}, "commerce-cn@1/live"),
+        ({"region": "FR", "surface": "comment"}, "commerce@1/comment"),
+    ):
+        answer = judging.client.post("/v1/moderate", json=parts("hello") | where).json()
+        assert answer["versions"]["policy"] == policy
+        assert answer["surface"] == where.get("surface", "item")
+
+
 def test_every_category_is_answered_and_ours_beside_them(judging: Served) -> None:
     body = {"input": ["I love tea", ABUSE, CLAIM], "model": "omni-moderation-latest"}
     answer = ModerationsAnswer.model_validate(
@@ -110,6 +122,7 @@ BAD: list[tuple[str, Any, int, str, str]] = [
     ("/v1/moderate", parts(*["x" * 20_000] * 3), 422, "invalid_request", "body"),
     ("/v1/moderate", parts("x") | {"region": "china"}, 422, "invalid_request", "region"),
     ("/v1/moderate", parts("x") | {"policy": "p"}, 422, "invalid_request", "policy"),
+    ("/v1/moderate", parts("x") | {"surface": "attic"}, 422, "invalid_request", "surface"),
     ("/v1/moderate", {"parts": [{"type": "audio"}]}, 422, "invalid_request", "parts.0"),
     ("/v1/moderate", {"parts": [{"type": "image"}]}, 422, "invalid_request", "parts.0.image"),
     ("/v1/moderations", {"input": ""}, 422, "invalid_request", "input.text"),

@@ -26,7 +26,7 @@ def test_a_suggestion_becomes_a_status(
 ) -> None:
     judge = moderator()
     verdict = replace(judge.judge(["x"]), suggestion=suggestion, uncertified=uncertified)
-    assert status_of(verdict, judge.policy) == status
+    assert status_of(verdict, judge.policies.default) == status
 
 
 def test_each_region_sees_its_own_and_strangers_the_strictest() -> None:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from configs.labels import Action, load_labels
-from configs.load import ConfigError
-from configs.policy import Policy, Thresholds, load_policy
+from configs.policy import Policies, Surface, Thresholds, load_policies
 from models.arrays import Vectors
 from serving.moderation.certificates import (
     EVERYTHING,
@@ -46,11 +45,13 @@ def moderator(
     labels = load_labels()
     sure = Thresholds(pass_below=0.5, block_from=0.9)
     rules = RuleBook(POLICIES / "rules", labels)
-    loaded = load_policy(POLICIES / "default.yaml", labels, ())
+    loaded = load_policies(POLICIES, labels, ()).default
     thresholds = loaded.thresholds | {"self-harm": sure, "hate": sure}
     trusting = {"uncertified_pass": "pass"} | dict(policy or {})
     changed = loaded.model_copy(update={"thresholds": thresholds, **trusting})
-    return Moderator(labels, changed, rules, FixedScores(hate), CertificateBook(certificates))
+    return Moderator(
+        labels, Policies(changed), rules, FixedScores(hate), CertificateBook(certificates)
+    )
 
 
 def label(verdict: Verdict, name: str) -> LabelVerdict:
@@ -163,15 +164,29 @@ def test_order_of_actions() -> None:
     assert weaker("block", "review") == "review"
 
 
-def test_a_policy_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    text = (POLICIES / "default.yaml").read_text("utf-8")
-    labels = load_labels()
-    (tmp_path / "unknown.yaml").write_text(text.replace("  hate:", "  hatred:"), "utf-8")
-    with pytest.raises(ConfigError, match="unknown labels"):
-        load_policy(tmp_path / "unknown.yaml", labels, ())
-    with pytest.raises(ConfigError, match=r"lack.*violence"):
-        load_policy(POLICIES / "default.yaml", labels, ("hate", "violence"))
-    (tmp_path / "order.yaml").write_text(text.replace("0.97", "0.2"), "utf-8")
-    with pytest.raises(ConfigError, match="pass_below"):
-        load_policy(tmp_path / "order.yaml", labels, ())
-    assert isinstance(load_policy(POLICIES / "default.yaml", labels, ("hate",)), Policy)
+def test_regions_and_surfaces_have_thresholds_and_certificates_of_their_own() -> None:
+    judge = moderator(0.6)
+    default = judge.policies.default
+    strict = {"hate": Thresholds(pass_below=0.2, block_from=0.55)}
+    surfaces = default.surfaces | {"live": Surface(thresholds=strict)}
+    calm = default.model_copy(
+        update={
+            "policy": "calm",
+            "thresholds": default.thresholds | {"hate": Thresholds(pass_below=0.7, block_from=0.9)},
+        }
+    )
+    policies = Policies(default.model_copy(update={"surfaces": surfaces}), {"US": calm})
+    changed = replace(judge, policies=policies)
+    assert changed.judge(["x"]).suggestion == "review"
+    assert changed.judge(["x"], "US").suggestion == "pass"
+    live = changed.judge(["x"], "CN", surface="live")
+    assert label(live, "hate").thresholds == strict["hate"]
+    assert (live.surface, live.policy) == ("live", "commerce@1/live")
+    assert changed.judge(["x"], "US").policy == "calm@1"
+    covers = certificate("block", "hate", 0.55)
+    on_live = replace(covers, judge=Judge("fixed", "commerce@1/live", "CN"))
+    for made, suggestion in ((covers, "review"), (on_live, "block")):
+        covered = replace(changed, certificates=CertificateBook([made]))
+        assert covered.judge(["x"], "CN", surface="live").suggestion == suggestion
+    with pytest.raises(KeyError, match="attic"):
+        changed.judge(["x"], "CN", surface="attic")
