@@ -197,7 +197,7 @@ class FeedEngine:
         candidates = replace(candidates, scores=scores)
         watch.lap("scorers")
         plain = self.lateness.rests("selectors")
-        around = Surroundings(self.model.vocabulary, self.shelf, self.space)
+        around = Surroundings(self.model.vocabulary, self.shelf, self.space, self.signals)
         page = assembled(candidates, question, around, parts is not None, plain)
         budget_ms = question.rules.budgets.selectors_ms
         if plain or self.lateness.over("selectors", watch.running_ms, budget_ms):
