@@ -47,7 +47,7 @@ from training.provenance import code_revision
 from training.report import print_report
 
 CONFIG = Path("configs/simulate.yaml")
-RECIPES = (Path("configs/two_tower/simulator.yaml"), Path("configs/ranker/simulator.yaml"))
+RECIPES = (Path("configs/two_tower/simulator.yaml"), Path("configs/ranker/simulated_day.yaml"))
 RUNS, REPORTS = Path("var/runs"), Path("var/reports")
 WORLDS_BAR = 0.8  # of the worlds in which each bar holds
 
@@ -124,7 +124,8 @@ def trained(runs: Path, seed: int) -> Path:
     if not whole.exists() and not towers.exists():
         train_two_tower.main([*simulator, "--seed", str(seed), "--out", str(towers)])
     if not whole.exists():
-        train_ranker.main([*simulator, "--bundle", str(towers), "--out", str(whole)])
+        recipe = ["--config", str(RECIPES[1]), "--bundle", str(towers)]
+        train_ranker.main([*simulator, *recipe, "--out", str(whole)])
     return whole
 
 
