@@ -28,6 +28,8 @@ REACTIONS = (
     "rating",
 )
 IS_REACTION = np.array([name in REACTIONS for name in ACTIONS])  # by code
+FEW_ITEMS = 10  # of a history, which tell little of its owner's taste
+JUST_SHOWN = 16  # items: about a session
 FATIGUE, REACH, BOOSTED, BURIED = "category_fatigue", "wide_reach", "boosted", "buried"
 
 
@@ -81,6 +83,21 @@ def freshness(rows: Rows, rules: FatigueRules, viewer: Viewer, facts: Facts) -> 
     counts[-1] = 0  # where UNKNOWN points
     left: Vectors = np.maximum(1 - rules.loss * counts[categories[rows]], rules.floor)
     return left.astype(np.float32)
+
+
+def category_share(rows: Rows, viewer: Viewer, facts: Facts) -> Vectors:
+    """How much more of each row's category is in the history than was shown last: [K] in [-1, 1].
+
+    A category shown last is one that the viewer has just had; half its share is taken off.
+    """
+    categories, size = facts.column("category"), len(facts.categories.values) + 1
+    met = categories[np.unique(viewer.history.rows)]
+    shown = categories[viewer.shown[-JUST_SHOWN:]]
+    share = np.bincount(met[met != UNKNOWN], minlength=size) / (len(met) + FEW_ITEMS)
+    share -= 0.5 * np.bincount(shown[shown != UNKNOWN], minlength=size) / JUST_SHOWN
+    share[-1] = 0.0  # where UNKNOWN points
+    found: Vectors = share[categories[rows]].astype(np.float32)
+    return found
 
 
 def scarcity(rows: Rows, rules: ReachRules, signals: SignalBoard) -> Vectors:

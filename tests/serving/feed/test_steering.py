@@ -15,7 +15,7 @@ from serving.feed.hydrate import hydrate
 from serving.feed.rules import Boost, FatigueRules, Pin, ReachRules, SmallCreatorRules
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
-from serving.feed.steering import freshness, merits, scarcity
+from serving.feed.steering import category_share, freshness, merits, scarcity
 from tests.item_table import item_table
 from tests.serving.feed.fixed_model import HISTORY_LENGTH, NOW_MS, RULES, ring_model
 from tests.serving.feed.test_engine import ids, liked
@@ -39,6 +39,19 @@ def test_a_category_shown_without_reaction_loses_and_one_reacted_to_does_not() -
     assert left == pytest.approx([0.6, 1.0])  # item-0 is too long ago, item-1 was liked
     deep = replace(rules, window=9, loss=0.4)
     assert freshness(np.array([6]), deep, viewer, SHELF.facts) == pytest.approx([0.5])
+
+
+def test_a_category_is_to_taste_by_the_history_less_what_was_just_shown() -> None:
+    recent = tuple(Behaviour(f"item-{n}", "play", NOW_MS) for n in (1, 3, 5, 0, 5))
+    viewer = hydrate(
+        FeedRequest(3, NOW_MS, recent=recent, seen=("item-1", "item-0", "item-2")),
+        MODEL.vocabulary,
+        SHELF,
+    )
+    found = category_share(np.array([7, 6]), viewer, SHELF.facts)
+    assert found == pytest.approx([3 / 14 - 0.5 / 16, 1 / 14 - 1 / 16])
+    nobody = hydrate(FeedRequest(3, NOW_MS), MODEL.vocabulary, SHELF)
+    assert category_share(np.array([7]), nobody, SHELF.facts).tolist() == [0.0]
 
 
 def test_what_was_shown_more_often_than_usual_loses_by_the_doubling() -> None:
