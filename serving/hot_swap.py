@@ -33,12 +33,15 @@ KINDS: tuple[BundleKind, ...] = (feed_model.KIND, text_model.KIND)
 Loaded = TypeVar("Loaded", bound=Versioned)
 
 
-def feed_seat(services: Services, load: Callable[[str], ServedBundle]) -> Seat[ServedBundle]:
+def feed_seat(
+    services: Services, load: Callable[[str], ServedBundle], warm: bool = True
+) -> Seat[ServedBundle]:
     """Return where the feed's bundle is put.
 
     Args:
         services: whose bundle is replaced.
         load: version -> verified bundle.
+        warm: this process makes pages, the first of which shall be as fast as the others.
     """
     catalogue = services.stores.catalogue
 
@@ -46,8 +49,10 @@ def feed_seat(services: Services, load: Callable[[str], ServedBundle]) -> Seat[S
         with yielding():
             bundle = load(version)
             # As much rest as work: what is served has a core to itself half of the time.
+            bundle.items.carry_over(services.bundle.items, rest=time.sleep)
             bundle.items.catch_up(catalogue, rest=time.sleep)
-            warm_up(bundle, services)
+            if warm:
+                warm_up(bundle, services)
         return bundle
 
     def swap(bundle: ServedBundle) -> None:
@@ -92,12 +97,12 @@ def return_memory() -> None:
 
 @contextmanager
 def yielding() -> Iterator[None]:
-    """Let other threads have the interpreter ten times as often as usual.
+    """Let other threads have the interpreter fifty times as often as usual.
 
     Each time a request comes back from the index or a tower, it waits so long for this thread.
     """
     usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(usual_s / 10)
+    sys.setswitchinterval(usual_s / 50)
     try:
         yield
     finally:
@@ -137,31 +142,27 @@ def connect(
         limits: of staging.
     """
     pointers = CopiedPointers(services.stores.bundles, limits.root)
-    seat = replace(seat, stage=in_turn(limits.root / kind, seat.stage))
+    seat = replace(seat, turn=lambda: in_turn(limits.root / kind))
     follower = Follower(replica_name(), kind, board, pointers, seat)
     activator = Activator(limits.root, kind, board, pointers, limits.staging_limit_s)
     services.activators[kind] = activator
     services.background += [follower.run, lambda: follow_published(activator, pointers)]
 
 
-def in_turn(folder: Path, stage: Callable[[str], Loaded]) -> Callable[[str], Loaded]:
-    """Let one process of a machine stage at a time: the others answer undisturbed.
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process of this machine stages: the others answer undisturbed.
 
     Args:
         folder: of the kind, by whose lock the processes take turns.
-        stage: version -> bundle.
     """
-
-    def staged(version: str) -> Loaded:
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            with contextlib.suppress(OSError):  # a file system without locks: all at once
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            return stage(version)
-        finally:
-            os.close(lock)
-
-    return staged
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: all at once
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def adopt_published(stores: Stores, root: Path) -> None:

@@ -99,25 +99,28 @@ class LadderKeeper:
                 await self.ladder.move(move, creator_id, now_ms)
 
     async def _open(self, items: OfItems, known: set[str], now_ms: int) -> None:
-        new = [one for one in self._new_items(items, now_ms) if one[0] not in known]
-        new = new[:OPENED_AT_ONCE]
+        new = self._new_items(items, known, now_ms)[:OPENED_AT_ONCE]
         standings = await self.ladder.standings([creator for _, creator, _ in new])
         for (item_id, creator_id, grade), standing in zip(new, standings, strict=True):
             budget = first_budget(grade, standing, self.rules)
             await self.ladder.open(item_id, creator_id, budget, now_ms)
 
-    def _new_items(self, items: OfItems, now_ms: int) -> list[tuple[str, str, str | None]]:
-        """Id, creator and grade of the items that came lately and may be shown to everyone."""
+    def _new_items(
+        self, items: OfItems, known: set[str], now_ms: int
+    ) -> list[tuple[str, str, str | None]]:
+        """Id, creator and grade of unknown items that came lately and may be shown to everyone."""
         facts = items.shelf.facts
         age_ms = now_ms - facts.column("published_at_ms")
         fresh = (age_ms >= 0) & (age_ms < self.rules.lifetime_ms) & ~facts.column("removed")
         found = []
         for row in np.flatnonzero(fresh).tolist():
-            item_id, creator_id = items.model.vocabulary.item_id(row), _creator(items.shelf, row)
+            if (item_id := items.model.vocabulary.item_id(row)) in known:
+                continue
+            creator_id = _creator(items.shelf, row)
             if self.mirror.status(item_id, creator_id, ANY, ANY) == "visible":
                 grade = int(facts.column("shop_grade")[row])
-                known = None if grade == UNKNOWN else facts.shop_grades.values[grade]
-                found.append((item_id, creator_id, known))
+                shop_grade = None if grade == UNKNOWN else facts.shop_grades.values[grade]
+                found.append((item_id, creator_id, shop_grade))
         return found
 
 

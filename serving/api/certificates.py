@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -15,16 +16,18 @@ from serving.api.moderation import desk_of
 from serving.api.moderation_schemas import Region
 from serving.api.recorded import BARRED, FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
-from serving.api.schemas import Asked, Identifier
+from serving.api.schemas import Asked, Reason
 from serving.api.services import Services
-from serving.api.takedowns import Reason
 from serving.moderation.auditing import certified, spoken_against
 from serving.moderation.certificates import Certificate, Judge
+from serving.records.items import Identifier
 from serving.records.moderation import Audit
 
 log = logging.getLogger("tidegate.moderation")
 
 AUDITS_LISTED = 100
+RECENT_DAYS = 30
+_DAY_MS = 86_400_000
 DRIFT = "audited decisions since it was issued speak against it"
 STORED = (UNREACHABLE, FULL)
 
@@ -95,10 +98,15 @@ class CertificatesAnswer(BaseModel):
 
 
 class Certify(Asked):
-    """Certify what the audits of a region support, by the model and policy in force."""
+    """Certify what the audits of a region support, by the model and policy in force.
+
+    Audits drawn within `recent_days` are a sample of what comes now; older ones count under a bound
+    on how much larger the share of errors may be now.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"region": "CN"}]})
     region: Region
+    recent_days: Annotated[int, Field(ge=1, le=3_650)] = RECENT_DAYS
 
 
 class Revocation(Asked):
@@ -165,9 +173,9 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
         moderator = desk_of(services).moderator
         judge = moderator.judge_in(body.region)
         audits = await recorded(records.audits.answered, judge)
-        found = await asyncio.to_thread(
-            certified, audits, judge, moderator.policies.of(body.region)
-        )
+        recent_from_ms = time.time_ns() // 1_000_000 - body.recent_days * _DAY_MS
+        ruling = moderator.policies.of(body.region)
+        found = await asyncio.to_thread(certified, audits, judge, ruling, recent_from_ms)
         issued = await recorded(records.certificates.issue, actor_of(request), found.certificates)
         await follow(services)
         return {

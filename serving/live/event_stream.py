@@ -15,8 +15,9 @@ import orjson
 
 from models.features import LONG_VIEW_MS
 from serving.live.counters import counter_field
-from serving.live.scripts import Argument, Script
+from serving.live.scripts import Script
 from serving.live.state import RECENT_EVENTS, StateUnreachableError
+from serving.live.wire import Argument
 
 STREAM, IDS, BARRED = "events", "ids", "barred"
 BATCH_EVENTS = 1_000

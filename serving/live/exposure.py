@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from serving.feed.exposure import FIRST, REACTIONS, Codes, Move, Rungs, creator_standing
-from serving.live.scripts import Argument, Script, answered
+from serving.live.scripts import Script, answered
+from serving.live.wire import Argument
 
 LADDER, MOVES, PROMOTER = "ladder", "ladder:moves", "ladder:promoter"
 HISTORY = "ladder:creator:"

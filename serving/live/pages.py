@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from serving.live.event_stream import BARRED, STREAM, StreamLimits
-from serving.live.scripts import Argument, Script, answered
+from serving.live.scripts import Script, answered
+from serving.live.wire import Argument
 
 VISIBILITY, SEQUENCE = "visibility", "visibility:sequence"
 SHOWN_ITEMS = 2_000

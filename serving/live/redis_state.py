@@ -5,12 +5,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from serving.feed.contracts import Behaviour
 from serving.live.event_stream import Appended, EventStream, LoggedEvent, StreamLimits
@@ -22,6 +18,7 @@ from serving.live.state import (
     StateUnreachableError,
     UserState,
 )
+from serving.live.wire import open_wire, state_client
 
 
 @dataclass(frozen=True)
@@ -69,10 +66,10 @@ class RedisState:
         """
         limits = StreamLimits()
         self._reserve = reserve
-        self._log = state_client(log_url, read_timeout_s, retries=1)
-        self._live = state_client(live_url, read_timeout_s, retries=1)
+        self._log = open_wire(log_url, read_timeout_s, retries=1)
+        self._live = open_wire(live_url, read_timeout_s, retries=1)
         # What was sent may have been done: a page sent again would be logged twice.
-        self._committing = state_client(live_url, read_timeout_s)
+        self._committing = open_wire(live_url, read_timeout_s)
         self._writing = state_client(log_url, write_timeout_s)
         self._noting = state_client(live_url, write_timeout_s)
         self._stream = EventStream(self._writing, limits)
@@ -82,12 +79,18 @@ class RedisState:
     async def read(self, user_id: str, now_ms: int) -> UserState:
         """See `OnlineState.read`."""
         recent, shown = await asyncio.gather(
-            answered(self._log.lrange(f"recent:{user_id}", 0, RECENT_EVENTS - 1)),
-            answered(self._live.zrangebyscore(f"shown:{user_id}", f"({now_ms}", "+inf")),
+            answered(
+                self._log.execute_command("LRANGE", f"recent:{user_id}", 0, RECENT_EVENTS - 1)
+            ),
+            answered(
+                self._live.execute_command(
+                    "ZRANGEBYSCORE", f"shown:{user_id}", f"({now_ms}", "+inf"
+                )
+            ),
         )
         events = orjson.loads(b"[%s]" % b",".join(recent))
         return UserState(
-            tuple(Behaviour(*event) for event in events),
+            tuple([Behaviour(*event) for event in events]),
             tuple([item.decode() for item in shown]),
         )
 
@@ -108,7 +111,9 @@ class RedisState:
     async def reachable(self) -> bool:
         """See `OnlineState.reachable`."""
         try:
-            await asyncio.gather(answered(self._log.ping()), answered(self._live.ping()))
+            await asyncio.gather(
+                *(answered(wire.execute_command("PING")) for wire in (self._log, self._live))
+            )
         except StateUnreachableError:
             return False
         return True
@@ -117,17 +122,3 @@ class RedisState:
         """See `OnlineState.close`."""
         for client in (self._log, self._live, self._committing, self._writing, self._noting):
             await client.aclose()
-
-
-def state_client(url: str, timeout_s: float, retries: int = 0) -> Any:
-    """A client that gives up in time.
-
-    Raises:
-        ValueError: the url is of no known scheme.
-    """
-    return Redis.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), retries),
-    )

@@ -1,23 +1,26 @@
 """Lua scripts of the state server: one atomic step each, sent once and then named by checksum."""
 
+import hashlib
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from serving.live.state import StateFullError, StateUnreachableError
+from serving.live.wire import Argument, Commands
 
 FOLDER = Path(__file__).parent / "scripts"
-Argument = bytes | str | int
 Answer = TypeVar("Answer")
 
 
 class Script:
     """One Lua file on one client; arguments and answers are those its header describes."""
 
-    def __init__(self, client: Any, name: str) -> None:
-        self._script = client.register_script((FOLDER / f"{name}.lua").read_text())
+    def __init__(self, client: Commands, name: str) -> None:
+        self._client = client
+        self._text = (FOLDER / f"{name}.lua").read_bytes()
+        self._checksum = hashlib.sha1(self._text, usedforsecurity=False).hexdigest()
 
     async def __call__(self, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run it and return what its header says.
@@ -25,7 +28,13 @@ class Script:
         Raises:
             StateUnreachableError: no answer; whether it ran cannot be known.
         """
-        return await answered(self._script(keys=keys, args=arguments))
+        return await answered(self._run(len(keys), *keys, *arguments))
+
+    async def _run(self, *arguments: Argument) -> Any:
+        try:
+            return await self._client.execute_command("EVALSHA", self._checksum, *arguments)
+        except NoScriptError:  # the server is new
+            return await self._client.execute_command("EVAL", self._text, *arguments)
 
 
 async def answered(answer: Awaitable[Answer]) -> Answer:

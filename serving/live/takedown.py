@@ -8,8 +8,9 @@ from typing import Any, Literal, Protocol
 
 from serving.live.mirror import LEASE_S, VisibilityMirror, encode_rows
 from serving.live.pages import SEQUENCE, VISIBILITY
-from serving.live.scripts import Argument, Script, answered
+from serving.live.scripts import Script, answered
 from serving.live.state import StateUnreachableError
+from serving.live.wire import Argument
 from serving.records.errors import RecordsError
 from serving.records.status import StatusRow
 

@@ -1,6 +1,6 @@
 """Audits: which decisions people look at again, and what follows from what they say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from serving.moderation.certify import (
     certify_blocks,
     certify_passes,
     drifted,
+    representative,
 )
 from serving.moderation.verdict import Verdict
 from serving.records.moderation import Audit, Draw
@@ -58,36 +59,66 @@ def draw_of(verdict: Verdict, judge: Judge, ruling: Ruling) -> Draw | None:
     return Draw(verdict.region, judge.model, judge.policy, margin, scores, share)
 
 
-def certified(audits: Sequence[Audit], judge: Judge, ruling: Ruling) -> Certifying:
+def certified(
+    audits: Sequence[Audit], judge: Judge, ruling: Ruling, recent_from_ms: int
+) -> Certifying:
     """Certificates that answered audits of one judge support.
 
     Args:
         audits: answered, all of them of `judge`.
         judge: whose decisions they are.
         ruling: by which they were made.
+        recent_from_ms: audits drawn since then are a sample of what comes now; of older ones the
+            share of violations may be another (`certify.representative`).
     """
     found: list[Certificate] = []
     lacking: dict[str, str] = {}
-    limit = Limit(PASS_RISK)
-    margins = np.array([one.margin for one in audits], np.float32)
-    passed = certify_passes(margins, _violating(audits), limit)
-    if passed is None:
-        lacking["pass *"] = _missing(int((margins < 1).sum()), limit)
-    else:
-        found.append(_certificate("pass", EVERYTHING, judge, passed, limit))
+    recent = np.array([one.drawn_at_ms >= recent_from_ms for one in audits], np.bool_)
+
+    def take(side: Side, label: str, question: _Question, limit: Limit) -> None:
+        rows, tested = representative(question.decided, question.wrong, recent, limit)
+        held = question.certify(rows, tested)
+        if held is None:
+            lacking[f"{side} {label}"] = _missing(question.decided, recent, limit)
+        else:
+            found.append(_certificate(side, label, judge, held, limit))
+
+    take("pass", EVERYTHING, _of_passes(audits), Limit(PASS_RISK))
     labels = sorted({label for one in audits for label in one.scores})
     for label in labels:
-        limit = Limit(BLOCK_RISK, DELTA / len(labels))
-        rows = [one for one in audits if label in one.scores]
-        scores = np.array([one.scores[label] for one in rows], np.float32)
         least = ruling.thresholds[label].block_from
-        candidates = [*(c for c in BLOCK_CANDIDATES if c > least), least]
-        blocked = certify_blocks(scores, _violating(rows, label), limit, candidates)
-        if blocked is None:
-            lacking[f"block {label}"] = _missing(int((scores >= least).sum()), limit)
-        else:
-            found.append(_certificate("block", label, judge, blocked, limit))
+        take(
+            "block", label, _of_blocks(audits, label, least), Limit(BLOCK_RISK, DELTA / len(labels))
+        )
     return Certifying(tuple(found), lacking)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Of N audits: the decisions of one kind, those that would be wrong, and their test."""
+
+    decided: Mask
+    wrong: Mask
+    certify: Callable[[Mask, Limit], Certified | None]
+
+
+def _of_passes(audits: Sequence[Audit]) -> _Question:
+    margins = np.array([one.margin for one in audits], np.float32)
+    wrong = _violating(audits)
+    return _Question(
+        margins < 1, wrong, lambda rows, limit: certify_passes(margins[rows], wrong[rows], limit)
+    )
+
+
+def _of_blocks(audits: Sequence[Audit], label: str, least: float) -> _Question:
+    scores = np.array([one.scores.get(label, -1.0) for one in audits], np.float32)
+    right = _violating(audits, label)
+    candidates = [*(c for c in BLOCK_CANDIDATES if c > least), least]
+    return _Question(
+        scores >= least,
+        ~right,
+        lambda rows, limit: certify_blocks(scores[rows], right[rows], limit, candidates),
+    )
 
 
 def spoken_against(certificate: Certificate, audits: Sequence[Audit]) -> bool:
@@ -118,5 +149,9 @@ def _certificate(
     return Certificate("", side, label, judge, *facts)
 
 
-def _missing(audited: int, limit: Limit) -> str:
-    return f"{audited} audited decisions; {limit.least_sample} without an error would do"
+def _missing(decided: Mask, recent: Mask, limit: Limit) -> str:
+    now, older = int((decided & recent).sum()), int((decided & ~recent).sum())
+    told = f"{now} audited decisions; {limit.least_sample} without an error would do"
+    if older == 0:
+        return told
+    return f"{told}; {older} older ones do not show it for the share of violations now"

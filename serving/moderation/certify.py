@@ -8,7 +8,9 @@ has, never on what they found. Over several labels delta is divided (Bonferroni)
 
 Audits must be a random sample of the decisions they speak about. Where they come from a population
 with another share of violations, `shift` says by how much the prior odds of an error may be larger
-live than among the audits (label shift: odds of an error grow by the same factor).
+live than among the audits (label shift, Saerens et al., 2002: scores of violations and of benign
+items stay as they were, so that the odds of an error grow by one factor at every threshold).
+`representative` does so for audits that are old: it bounds the factor by those that are not.
 """
 
 import math
@@ -24,6 +26,7 @@ DELTA = 0.05
 PASS_RISK = 0.001  # enforced violations among machine-passed items
 BLOCK_RISK = 0.01  # benign items among those blocked for a label
 PASS_CANDIDATES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)  # of `pass_below`
+SHIFT_SHARE = 0.4  # of delta that a bound on the prior shift takes
 BLOCK_CANDIDATES = (0.999, 0.998, 0.995, 0.99, 0.98, 0.97, 0.95, 0.93, 0.9)
 
 
@@ -113,7 +116,14 @@ def upper_bound(errors: int, sample: int, delta: float) -> float:
 
 def lower_bound(errors: int, sample: int, delta: float) -> float:
     """Lower end of the exact one-sided interval of a share."""
-    return 1.0 - upper_bound(sample - errors, sample, delta)
+    if errors == 0:
+        return 0.0
+    low, high = 0.0, errors / sample
+    for _ in range(60):
+        middle = (low + high) / 2
+        rare = 1 - tail(errors - 1, sample, middle) < delta  # so many errors or more
+        low, high = (middle, high) if rare else (low, middle)
+    return low
 
 
 def tail(errors: int, sample: int, share: float) -> float:
@@ -139,6 +149,31 @@ def prior_shift(audited: tuple[int, int], live: tuple[int, int], delta: float) -
     high = upper_bound(*live, delta / 2)
     low = lower_bound(*audited, delta / 2)
     return _odds(high) / max(_odds(low), 1e-12)
+
+
+def representative(decided: Mask, wrong: Mask, recent: Mask, limit: Limit) -> tuple[Mask, Limit]:
+    """Which audits speak about what comes now, and the limit that they have to show.
+
+    Recent ones speak for themselves where there are enough of them. Otherwise older ones do, under
+    a limit that allows for as large a share of errors as recent ones leave possible. That share is
+    counted over audits of every decision: drawn by the same shares, then and now, their odds move
+    as those of all content do.
+
+    Args:
+        decided: [N] whether an audited decision is of the kind to be certified.
+        wrong: [N] whether that decision would have been wrong about it.
+        recent: [N] whether it was drawn from what comes now.
+        limit: of the risk now.
+
+    Returns:
+        [N] the audits to test, chosen by how many there are of each kind, and their limit.
+    """
+    speaking = decided & recent
+    if (recent | ~decided).all() or speaking.sum() >= limit.least_sample:
+        return speaking, limit
+    spent = limit.delta * SHIFT_SHARE
+    shift = prior_shift(_counted(wrong[~recent]), _counted(wrong[recent]), spent)
+    return decided & ~recent, Limit(limit.risk, limit.delta - spent, limit.shift * shift)
 
 
 def drifted(errors: Mask, risk: float, delta: float = DELTA) -> bool:

@@ -5,7 +5,9 @@
 Scores are normal in logits, one kind for a violated label and one for the others, so that the risk
 of every threshold is a formula. A resample is violated where any certificate of a side names a
 threshold whose true risk is above its limit. `edge`: every candidate is a little too bad, so that
-each certificate is a violation. `enriched`: audited where a tenth violates, served at 0.8 %.
+each certificate is a violation. The last three are audited at one share of violations and served
+at another, with fewer recent audits than would certify by themselves: where a tenth violates and
+then 0.8 %, at 0.3 % and then 1 %, and, at the edge, where what old audits show no longer holds.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from serving.moderation.certify import (
     Limit,
     certify_blocks,
     certify_passes,
-    prior_shift,
+    representative,
 )
 from training.report import print_report
 
@@ -35,7 +37,7 @@ LABELS = 4
 PASS_BELOW = 0.5
 NATURAL = 0.008
 PASS_AUDITS, BLOCK_AUDITS = 6_000, 1_500  # of all items; of each label's blocks
-ENRICHED, ENRICHED_AUDITS, LIVE_AUDITS = 0.1, 3_000, 4_000
+RECENT_AUDITS, OLD_AUDITS = 2_900, 20_000
 MOST_VIOLATED, RESAMPLES = 24, 300
 AIM = 0.98
 
@@ -96,9 +98,9 @@ def main() -> None:
     for number, population in enumerate(populations()):
         rng = np.random.default_rng([arguments.seed, number])
         rows.append(row(population, [once(population, rng) for _ in range(arguments.resamples)]))
-    rng = np.random.default_rng([arguments.seed, 99])
-    shifted = [once_shifted(populations()[0], rng) for _ in range(arguments.resamples)]
-    rows.append(row(replace(populations()[0], name="enriched"), shifted))
+    for number, moved in enumerate(shifts()):
+        rng = np.random.default_rng([arguments.seed, 99, number])
+        rows.append(row(moved.now, [once_shifted(moved, rng) for _ in range(arguments.resamples)]))
     most = MOST_VIOLATED * arguments.resamples // RESAMPLES
     violated = max(int(one[side]) for one in rows for side in ("pass_violated", "block_violated"))
     bars = {
@@ -131,6 +133,25 @@ def populations() -> list[Population]:
     ]
 
 
+@dataclass(frozen=True)
+class Shift:
+    """A population now, the share that violated when most audits were drawn, and how many."""
+
+    now: Population
+    before: float
+    old: int = OLD_AUDITS
+
+
+def shifts() -> list[Shift]:
+    """Fewer violations now than before, more, and more where that crosses the limit."""
+    sharp, dull, edge, _ = populations()
+    return [
+        Shift(replace(sharp, name="enriched"), 0.1, 6_000),
+        Shift(replace(dull, name="more violations", prevalence=0.01), 0.003),
+        Shift(replace(edge, name="more violations, edge"), NATURAL / 3),
+    ]
+
+
 def risk(masses: tuple[float, float]) -> float:
     """Share of the first mass in both."""
     return masses[0] / sum(masses)
@@ -153,14 +174,15 @@ def once(population: Population, rng: np.random.Generator) -> Outcome:
     return outcome(population, passed.threshold if passed else None, rng)
 
 
-def once_shifted(population: Population, rng: np.random.Generator) -> Outcome:
-    """Audit passes where violations are frequent, with a random sample of live prevalence."""
-    margins, violating = replace(population, prevalence=ENRICHED).audited(ENRICHED_AUDITS, rng)
-    live = int((rng.random(LIVE_AUDITS) < population.prevalence).sum())
-    audited = (int(violating.sum()), len(violating))
-    shift = prior_shift(audited, (live, LIVE_AUDITS), DELTA / 2)
-    passed = certify_passes(margins, violating, Limit(PASS_RISK, DELTA / 2, shift))
-    return outcome(population, passed.threshold if passed else None, rng)
+def once_shifted(moved: Shift, rng: np.random.Generator) -> Outcome:
+    """Certify passes by audits most of which are from before."""
+    before = replace(moved.now, prevalence=moved.before)
+    old, recent = before.audited(moved.old, rng), moved.now.audited(RECENT_AUDITS, rng)
+    margins, wrong = (np.concatenate(pair) for pair in zip(old, recent, strict=True))
+    is_recent = np.arange(len(margins)) >= moved.old
+    tested, limit = representative(margins < 1, wrong, is_recent, Limit(PASS_RISK))
+    held = certify_passes(margins[tested], wrong[tested], limit)
+    return outcome(moved.now, held.threshold if held else None, rng)
 
 
 def outcome(population: Population, margin: float | None, rng: np.random.Generator) -> Outcome:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from configs.exposure import ExposureConfig
+from embeddings.content import content_of
 from embeddings.feed_model import load_feed_model
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
@@ -20,7 +21,7 @@ from serving.live.exposure import ExposureLadder
 from serving.live.mirror import VisibilityMirror, encode_rows
 from serving.live.pages import Impression, Pages
 from serving.live.state import StateUnreachableError
-from serving.live_items import LiveItems
+from serving.live_items import LiveItems, shelf_of
 from serving.records.status import EVERYONE, StatusRow
 
 NOW = 1_800_000_000_000
@@ -32,13 +33,14 @@ CONFIG = ExposureConfig()
 
 def upload(items: LiveItems, item_id: str, **fields: Any) -> None:
     record = {"item_id": item_id, "creator_id": "c", "kind": "video", "category": "a/b"} | fields
-    (row,) = items.model.put(items.model.embed([record])).tolist()
+    (row,) = items.model.put(items.model.embed(content_of([record]))).tolist()
     items.shelf.facts.put(row, {"published_at_ms": NOW - 1_000} | record)
 
 
 @pytest.fixture
 def items(bundles: Path) -> LiveItems:
-    live = LiveItems(load_feed_model(next((bundles / "feed").glob("[0-9]*"))))
+    model = load_feed_model(next((bundles / "feed").glob("[0-9]*")))
+    live = LiveItems(model, shelf_of(model))
     live.shelf.facts.column("published_at_ms")[:] = NOW - 400 * HOUR_MS
     return live
 

@@ -11,6 +11,7 @@ import pytest
 
 from configs.load import load
 from configs.ranking import NetworkSection, RankerConfig, RankerFitSection
+from embeddings.content import content_of
 from embeddings.feed_model import FeedModel, load_feed_model
 from embeddings.live_model import LiveModel
 from models.bundle import BundleError, file_facts
@@ -184,7 +185,7 @@ def test_a_late_item_is_ranked_by_its_content(model: FeedModel) -> None:
     live = LiveModel(model)
     assert live.ranker is not None
     known = model.items.take([0]).to_pylist()[0]
-    live.put(live.embed([known | {"item_id": "late", "creator_id": "nobody"}]))
+    live.put(live.embed(content_of([known | {"item_id": "late", "creator_id": "nobody"}])))
     row = live.vocabulary.row("late")
     assert row == len(model.vocabulary)
     assert live.ranker.base is not None

@@ -10,7 +10,7 @@ from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
 from serving.live.memory_state import MemoryState
 from serving.live.pages import Impression, Pages
-from serving.live.redis_state import state_client
+from serving.live.wire import state_client
 from tests.serving.api.conftest import Client, Served
 
 NOW = 1_800_000_000_000

@@ -1,9 +1,15 @@
 """Certificates bound what they say they bound."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
+from configs.labels import load_labels
+from configs.policy import load_policies
+from serving.moderation.auditing import certified
+from serving.moderation.certificates import Judge
 from serving.moderation.certify import (
     BLOCK_RISK,
     PASS_RISK,
@@ -13,9 +19,13 @@ from serving.moderation.certify import (
     drifted,
     lower_bound,
     prior_shift,
+    representative,
     tail,
     upper_bound,
 )
+from serving.records.moderation import Audit
+
+POLICIES = Path(__file__).parents[3] / "configs/policies"
 
 
 @pytest.mark.parametrize(("errors", "sample"), [(0, 299), (3, 100), (12, 2000), (50, 51)])
@@ -68,6 +78,67 @@ def test_a_larger_share_of_violations_live_asks_for_more() -> None:
     few = certify_passes(margins[:400], clean[:400], Limit(PASS_RISK, shift=enriched))
     assert few is not None
     assert few.bound <= PASS_RISK
+
+
+def test_old_audits_count_by_what_recent_ones_leave_possible() -> None:
+    limit = Limit(PASS_RISK)
+    wrong, recent = np.zeros(6_000, bool), np.arange(6_000) >= 3_000
+    every = np.ones(6_000, bool)
+    rows, asked = representative(every, wrong, recent, limit)
+    assert rows.tolist() == recent.tolist()  # 3,000 recent ones are enough
+    assert asked == limit
+    few = np.arange(6_000) >= 5_900
+    rows, asked = representative(every, wrong, few, limit)
+    assert int(rows.sum()) == 5_900
+    assert asked.delta == pytest.approx(0.03)
+    assert asked.audited_risk < 1e-6  # nothing bounds by how much more is wrong now
+    wrong[:590] = True  # a tenth was wrong then, none of 2,000 is now
+    passed = ~wrong  # what was wrong then was seen, too, and says how much it was
+    rows, asked = representative(passed, wrong, np.arange(6_000) >= 4_000, limit)
+    assert int(rows.sum()) == 4_000 - 590
+    assert 0.03 < asked.audited_risk < 0.1
+    rows, asked = representative(every, wrong, every, limit)
+    assert rows.all()
+    assert asked == limit
+
+
+def audits_of(count: int, violating: int, drawn_at_ms: int) -> list[Audit]:
+    """Passes, and items that the machine blocked, all of them rightly."""
+    return [
+        Audit(
+            f"{drawn_at_ms}-{n}",
+            "item",
+            1,
+            "CN",
+            "m",
+            "p@1",
+            1e9 if n < violating else 0.1,
+            {"hate": 0.99 if n < violating else 0.01},
+            drawn_at_ms,
+            drawn_at_ms,
+            ["hate"] if n < violating else [],
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "certified_for"),
+    [(400, 10, {"pass"}), (400, 280, {"block"}), (0, 3, set())],
+)
+def test_certificates_by_old_audits_allow_for_the_violations_of_now(
+    before: int, now: int, certified_for: set[str]
+) -> None:
+    ruling = load_policies(POLICIES, load_labels(), ()).of("CN")
+    audits = audits_of(4_000, before, 1_000) + audits_of(2_000, now, 9_000)
+    found = certified(audits, Judge("m", "p@1", "CN"), ruling, recent_from_ms=5_000)
+    assert {one.side for one in found.certificates} == certified_for
+    for one in found.certificates:
+        assert one.bound <= one.risk
+    for side in {"pass", "block"} - certified_for:
+        told = next(told for key, told in found.lacking.items() if key.startswith(side))
+        older = 4_000 - before if side == "pass" else before
+        assert (f"; {older} older ones" in told) == (older > 0)
 
 
 def test_drift_is_seen_and_a_risk_that_holds_is_rarely_taken_for_it() -> None:
