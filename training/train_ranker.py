@@ -126,6 +126,11 @@ def end_of(
             f"--until {options.until}: ends at {end_ms} ms, but the towers of {options.bundle} "
             f"learned up to {towers_end_ms} ms; train them with --protocol before-log"
         )
+    if end_ms < times_ms.min():
+        raise SystemExit(
+            f"--until {options.until}: the log begins after {end_ms} ms, the end of the towers of "
+            f"{options.bundle}; give --until time-split or all"
+        )
     return end_ms
 
 

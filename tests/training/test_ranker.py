@@ -18,9 +18,11 @@ from models.bundle import BundleError, file_facts
 from models.features import History, batch_histories, empty_history
 from models.ranking_features import ItemCounters, RankingContext
 from models.tasks import PREDICTIONS, TASKS, WATCH_RATIO
+from tests.training.logs import random_interactions
 from training import evaluate, train_ranker, train_two_tower, tree_baseline
 from training.datasets.load import load_dataset
 from training.fit_ranker import fit_ranker, logits
+from training.log import encode
 from training.ranking_arrays import hours_of, places_of
 from training.ranking_examples import past_of
 from training.ranking_study import Study, as_requests, in_rows_of, study_of, unshown
@@ -243,6 +245,19 @@ def test_a_taught_ranker_of_everything_is_not_judged(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]["tree_rounds"][0] > 0
     with pytest.raises(SystemExit, match="nothing is left to ask"):
         evaluate.main(f"ranker {data} --bundle {root / 'all'}".split())
+
+
+def test_a_ranker_without_impressions_is_refused() -> None:
+    data = random_interactions()
+    options = train_ranker.parser().parse_args(
+        ["--bundle", "towers", "--dataset", "simulator", "--out", "ranked"]
+    )
+    with pytest.raises(SystemExit, match="give --until time-split or all"):
+        train_ranker.end_of(options, data, towers_end_ms=-1, test_share=0.3)
+    options.until = "time-split"
+    end_ms = train_ranker.end_of(options, data, towers_end_ms=-1, test_share=0.3)
+    log = encode(data)
+    assert (log.time_ms[log.logged] <= end_ms).mean() == pytest.approx(0.7, abs=0.02)
 
 
 def test_pairs_that_were_not_shown_keep_user_and_moment(model: FeedModel, study: Study) -> None:
