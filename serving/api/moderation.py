@@ -142,7 +142,7 @@ def refuse_too_much(items: Sequence[Content]) -> None:
     Raises:
         ApiError: 422 above CHARACTERS_LIMIT.
     """
-    characters = sum(len(text) for item in items for text in item.texts)
+    characters = sum(map(characters_of, items))
     if characters > CHARACTERS_LIMIT:
         message = f"{characters} characters in all texts; send fewer at once"
         raise invalid(
@@ -167,6 +167,12 @@ def refuse_unknown(body: PerspectiveBody) -> None:
     ]
     if details:
         raise invalid(details)
+
+
+def characters_of(item: Content) -> int:
+    """Of all texts and transcripts."""
+    said = sum(len(chunk.text) for transcript in item.transcripts for chunk in transcript)
+    return said + sum(map(len, item.texts))
 
 
 def input_types(label: LabelVerdict, verdict: Verdict) -> list[str]:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 
 from serving.api.errors import ApiError, Detail, shown
-from serving.api.moderation_schemas import ImageUrlPart, PicturePart, TextPart
+from serving.api.moderation_schemas import ImageUrlPart, PicturePart, TextPart, TranscriptPart
 from serving.api.services import Services
 from serving.media import path_of
 from serving.moderation.decoding import Picture
 from serving.moderation.desk import ModerationDesk
-from serving.moderation.findings import Content
+from serving.moderation.findings import Chunk, Content
 from serving.moderation.picture_formats import MediaError
 
 PICTURES_LIMIT = 16
@@ -22,10 +22,10 @@ _DATA = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,", re.IGNORECASE)
 async def content_of(
     services: Services,
     desk: ModerationDesk,
-    parts: Sequence[TextPart | PicturePart | ImageUrlPart],
+    parts: Sequence[TextPart | TranscriptPart | PicturePart | ImageUrlPart],
     field: str,
 ) -> Content:
-    """Texts and decoded pictures of some parts, each in their order.
+    """Texts, transcripts and decoded pictures of some parts, each in their order.
 
     Args:
         services: where uploaded files are, and what may be fetched.
@@ -35,18 +35,22 @@ async def content_of(
     Raises:
         ApiError: 422; a picture is not there, must not be fetched, or cannot be judged.
     """
-    count = sum(not isinstance(part, TextPart) for part in parts)
+    count = sum(isinstance(part, PicturePart | ImageUrlPart) for part in parts)
     if count > PICTURES_LIMIT:
         message = f"{count} pictures; send at most {PICTURES_LIMIT} at once"
         detail = Detail(field=field, value=count, message=message, limit=PICTURES_LIMIT)
         raise ApiError(422, "too_many_pictures", message, [detail])
-    texts, pictures = [], []
+    texts, transcripts, pictures = [], [], []
     for n, part in enumerate(parts):
         if isinstance(part, TextPart):
             texts.append(part.text)
+        elif isinstance(part, TranscriptPart):
+            transcripts.append(
+                tuple(Chunk(one.start_s, one.end_s, one.text) for one in part.chunks)
+            )
         else:
             pictures.append(await _picture(services, desk, part, f"{field}.{n}"))
-    return Content(tuple(texts), tuple(pictures))
+    return Content(tuple(texts), tuple(pictures), transcripts=tuple(transcripts))
 
 
 async def picture_of_upload(
