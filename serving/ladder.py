@@ -83,7 +83,8 @@ class LadderKeeper:
             StateUnreachableError: the state cannot be read or written now.
         """
         items, now_ms = self.serving(), self.clock_ms()
-        found = await self.ladder.rungs(await self.ladder.item_ids(), now_ms)
+        decides = await self.ladder.promotes(self.name, round(LEASES * self.interval_s * 1000))
+        found = await self.ladder.rungs(await self.ladder.item_ids(), now_ms, evidence=decides)
         rows = items.model.vocabulary.rows(rung.item_id for rung in found)
         rungs = _with_codes(found, rows, items.shelf)
         vectors = items.model.retrieval_vectors[np.maximum(rows, 0)]
@@ -92,7 +93,7 @@ class LadderKeeper:
             openings_of, rungs, rows, vectors, viewers, self.rules, now_ms
         )
         items.exploration.show(openings, self.match)
-        if await self.ladder.promotes(self.name, round(LEASES * self.interval_s * 1000)):
+        if decides:
             if self.mirror.trusted(time.monotonic()):  # to an unread one all is visible
                 await self._open(items, set(rungs.item_ids), now_ms)
             creators = dict(zip(rungs.item_ids, rows.tolist(), strict=True))
