@@ -78,7 +78,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def interrupting(ended: threading.Event) -> Callable[[int, FrameType | None], None]:
-    """Return a signal handler that raises, and also says so: a finalizer swallows what is raised."""
+    """Return a signal handler that raises and says so: a finalizer swallows what is raised."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         ended.set()
