@@ -106,7 +106,22 @@ OpenAiPart = Annotated[TextPart | PicturePart | ImageUrlPart, Field(discriminato
 OpenAiParts = Annotated[list[OpenAiPart], Field(min_length=1, max_length=PARTS_LIMIT)]
 
 
-class ModerateBody(Asked):
+class Placed(Asked):
+    """Where a piece of content stands."""
+
+    region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
+    surface: Surface | None = Field(
+        None, description="where it stands, one of the policy's `surfaces`; none: the policy's"
+    )
+
+
+class ModerateFields(Placed):
+    """The field `body` of a form, whose files are judged together with these parts."""
+
+    parts: Annotated[tuple[Part, ...], Field(max_length=PARTS_LIMIT)] = ()
+
+
+class ModerateBody(Placed):
     """One piece of content: its parts are judged together."""
 
     model_config = ConfigDict(
@@ -130,10 +145,6 @@ class ModerateBody(Asked):
         }
     )
     parts: Parts
-    region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
-    surface: Surface | None = Field(
-        None, description="where it stands, one of the policy's `surfaces`; none: the policy's"
-    )
 
 
 def _shape(value: Any) -> str:

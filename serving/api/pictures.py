@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from serving.api.errors import ApiError, Detail, shown
+from serving.api.forms import FILE
 from serving.api.moderation_schemas import ImageUrlPart, PicturePart, TextPart, TranscriptPart
 from serving.api.services import Services
 from serving.media import path_of
@@ -24,6 +25,7 @@ async def content_of(
     desk: ModerationDesk,
     parts: Sequence[TextPart | TranscriptPart | PicturePart | ImageUrlPart],
     field: str,
+    files: Sequence[bytes] = (),
 ) -> Content:
     """Texts, transcripts and decoded pictures of some parts, each in their order.
 
@@ -31,11 +33,12 @@ async def content_of(
         services: where uploaded files are, and what may be fetched.
         desk: decodes.
         parts: as sent. field: what they are called in errors.
+        files: of a form, judged behind the pictures of the parts.
 
     Raises:
         ApiError: 422; a picture is not there, must not be fetched, or cannot be judged.
     """
-    count = sum(isinstance(part, PicturePart | ImageUrlPart) for part in parts)
+    count = sum(isinstance(part, PicturePart | ImageUrlPart) for part in parts) + len(files)
     if count > PICTURES_LIMIT:
         message = f"{count} pictures; send at most {PICTURES_LIMIT} at once"
         detail = Detail(field=field, value=count, message=message, limit=PICTURES_LIMIT)
@@ -50,6 +53,8 @@ async def content_of(
             )
         else:
             pictures.append(await _picture(services, desk, part, f"{field}.{n}"))
+    for n, content in enumerate(files):
+        pictures.append(await _of_file(desk, content, f"{FILE}.{n}"))
     return Content(tuple(texts), tuple(pictures), transcripts=tuple(transcripts))
 
 
@@ -65,6 +70,14 @@ async def picture_of_upload(
         return await desk.picture(await _bytes(services, "sha256", sha256))
     except MediaError as error:
         detail = Detail(field=field, value=sha256, message=str(error))
+        raise ApiError(422, error.code, f"{field}: {error}", [detail]) from error
+
+
+async def _of_file(desk: ModerationDesk, content: bytes, field: str) -> Picture:
+    try:
+        return await desk.picture(content)
+    except MediaError as error:
+        detail = Detail(field=field, value=f"{len(content)} bytes", message=str(error))
         raise ApiError(422, error.code, f"{field}: {error}", [detail]) from error
 
 
