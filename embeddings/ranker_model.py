@@ -63,7 +63,8 @@ class RankerFacts(Section):
     """``ranker.json``: what the ranker predicts and what was usual where it was trained.
 
     `overall` holds the rate of every task of ``TASKS``, 0 where the data lack it; `impressions` is
-    the mean of the items that were shown; `base_ms` the moment of ``ranker_counters.npy``.
+    the mean of the items that were shown; `base_ms` the moment of ``ranker_counters.npy``: nothing
+    later was learned from. `seed` is that of the fit, None where it is the bundle's.
     """
 
     tasks: tuple[str, ...]
@@ -71,6 +72,7 @@ class RankerFacts(Section):
     overall: tuple[float, ...]
     impressions: float = Field(ge=0)
     base_ms: int = Field(ge=0)
+    seed: int | None = None
 
     @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:
