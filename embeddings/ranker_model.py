@@ -65,7 +65,8 @@ class RankerFacts(Section):
 
     `overall` holds the rate of every task of ``TASKS``, 0 where the data lack it; `impressions` is
     the mean of the items that were shown; `strength` how many reactions at the overall rate an
-    item's own rate starts from; `base_ms` the moment of ``ranker_counters.npy``.
+    item's own rate starts from; `base_ms` the moment of ``ranker_counters.npy``: nothing later was
+    learned from. `seed` is that of the fit, None where it is the bundle's.
     """
 
     tasks: tuple[str, ...]
@@ -74,6 +75,7 @@ class RankerFacts(Section):
     impressions: float = Field(ge=0)
     strength: float = Field(default=RATE_STRENGTH, gt=0)
     base_ms: int = Field(ge=0)
+    seed: int | None = None
 
     @property
     def rates(self) -> Rates:
