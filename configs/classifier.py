@@ -32,6 +32,14 @@ class ClassifierFit(Section):
     hidden: int = Field(ge=1)
 
 
+class FusionFit(Section):
+    """What the fusion of modalities is fitted and measured on; see the YAML."""
+
+    pictures: int = Field(ge=20)
+    held_out_pictures: int = Field(ge=20)
+    contents: int = Field(ge=100)
+
+
 class ClassifierRecipe(Section):
     """Everything that decides what a training run makes of its data."""
 
@@ -40,3 +48,4 @@ class ClassifierRecipe(Section):
     labels: tuple[str, ...] = Field(min_length=1)
     data: ClassifierData
     fit: ClassifierFit
+    fusion: FusionFit

@@ -88,6 +88,16 @@ def load_picture_model(bundle: Bundle) -> PictureModel | None:
     return model
 
 
+def picture_labels(folder: Path) -> tuple[str, ...]:
+    """Labels that the picture part of a bundle's folder scores; none where it has no such part.
+
+    Raises:
+        BundleError: its policies cannot be read.
+    """
+    path = folder / POLICIES
+    return tuple(dict.fromkeys(_read(path).values())) if path.exists() else ()
+
+
 def golden_pictures(seed: int) -> list[Pixels]:
     """Pictures of soft blots, the same for the same seed everywhere."""
     rng = np.random.default_rng(seed)

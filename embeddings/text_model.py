@@ -56,6 +56,7 @@ class TextModel:
             found, of_use = run(self.session, self.encoder, pieces[part])
             np.maximum.at(worst, rows[part], found)
             values.append(of_use)
+        worst[[not text.strip() for text in texts]] = 0.0  # of nothing it would give its prior
         beginnings = np.searchsorted(rows, np.arange(len(texts)))
         return worst, np.concatenate(values)[beginnings]
 

@@ -1,6 +1,7 @@
 """``python -m serving keys …``: create, list and revoke API keys."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from serving.records.contracts import Keys, NewKey
 from serving.records.errors import RecordsError
 
 DAY_MS = 86_400_000
+LARGEST = 100_000.0  # days: longer than any server
 ACTOR = "operator"  # whoever may run commands on the server's machine
 
 
@@ -20,9 +22,9 @@ def add_keys_parser(commands: Any) -> None:
     new = actions.add_parser("create", help="print a new key; it is shown once")
     new.add_argument("principal", help="who will use it")
     new.add_argument("--scope", action="append", required=True, choices=SCOPES, dest="scopes")
-    new.add_argument("--rate", type=float, default=100.0, help="requests a second (100)")
-    new.add_argument("--burst", type=float, default=200.0, help="requests at once (200)")
-    new.add_argument("--days", type=float, help="lifetime in days; without it, no end")
+    new.add_argument("--rate", type=_positive, default=100.0, help="requests a second (100)")
+    new.add_argument("--burst", type=_positive, default=200.0, help="requests at once (200)")
+    new.add_argument("--days", type=_positive, help="lifetime in days; without it, no end")
     new.set_defaults(run=answering(_create))
     actions.add_parser("list", help="all keys, without their secrets").set_defaults(
         run=answering(_list)
@@ -46,6 +48,17 @@ def answering(
         return 0
 
     return run
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= LARGEST:
+        message = f"{text!r}; expected a number above 0, at most {LARGEST:,.0f}"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 def _create(arguments: argparse.Namespace, keys: Keys) -> str:

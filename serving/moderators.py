@@ -7,6 +7,7 @@ from configs.labels import load_labels
 from configs.load import ConfigError
 from configs.policy import load_policies
 from configs.schema import ServingConfig
+from embeddings.fusion_model import fused_labels, load_fusion
 from embeddings.picture_model import load_picture_model
 from embeddings.text_model import KIND, load_text_model
 from models.bundle import CURRENT, current, open_bundle
@@ -108,10 +109,14 @@ def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
     """
     labels = load_labels()
     model = load_text_model(folder)
-    eyes = PackagedEyes(load_picture_model(open_bundle(folder, KIND)))
+    bundle = open_bundle(folder, KIND)
+    eyes = PackagedEyes(load_picture_model(bundle))
+    fusion = load_fusion(bundle, fused_labels(model.labels, eyes.labels))
     policies = load_policies(serving.policies, labels, (*model.labels, *eyes.labels))
     try:
         book = RuleBook(serving.policies / "rules", labels)
     except RuleError as error:
         raise ConfigError(str(error)) from error
-    return Moderator(labels, policies, book, model, sight=Sight(eyes), banks=BankBook())
+    return Moderator(
+        labels, policies, book, model, sight=Sight(eyes), banks=BankBook(), fusion=fusion
+    )

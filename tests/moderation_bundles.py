@@ -56,7 +56,7 @@ def make_moderation_bundle(folder: Path, rows: int = 600, pictures: bool = False
         model,
         TrainingFacts(recipe, origin, {}, table, made_of),
         folder,
-        write_drawn_pictures if pictures else None,
+        {"pictures": write_drawn_pictures} if pictures else {},
     )
     assert parity <= 1e-4
     return manifest

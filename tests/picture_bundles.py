@@ -13,8 +13,9 @@ from configs.pictures import PictureRecipe
 from embeddings.image import GRAPH, NSFW_GRAPH, load_image_encoder
 from models.arrays import Pixels
 from tests.drawn_pictures import scene
+from training.bundle_part import BundlePart
 from training.image_encoder import write_image_encoder
-from training.picture_bundle import PicturePart, card, write_head
+from training.picture_bundle import card, write_head
 from training.picture_fit import FittedHead, fit_head, head_figures
 
 CONFIG = Path(__file__).parents[1] / "configs/pictures.yaml"
@@ -67,11 +68,11 @@ def drawn_head() -> tuple[FittedHead, np.ndarray]:
     return fit_head(seen, np.array(policies), drawn_recipe()), np.array(policies)
 
 
-def write_drawn_pictures(folder: Path) -> PicturePart:
+def write_drawn_pictures(folder: Path) -> BundlePart:
     """Write the picture part into a bundle's folder that is not sealed yet."""
     for name in (GRAPH, NSFW_GRAPH):
         shutil.copyfile(encoder_folder() / name, folder / name)
     head, policies = drawn_head()
     figures = head_figures(head.held_out, policies, drawn_recipe())
     parity = write_head(folder, head.model, drawn_recipe(), load_image_encoder(folder))
-    return PicturePart(parity, figures, card(drawn_recipe(), figures, len(policies)))
+    return BundlePart(parity, figures, card(drawn_recipe(), figures, len(policies)))

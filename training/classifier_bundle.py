@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +20,17 @@ from models.bundle import DataFacts, Manifest, Provenance, load_session, seal, s
 from models.classifier import TextClassifier
 from models.export import export
 from models.text_features import FEATURE_BUCKETS
+from training.bundle_part import PartWriter
 from training.content_value import CONTENT_VALUE, value_words
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LICENCES, LabelledContent
-from training.picture_bundle import PicturePart
+from training.functions import FUNCTIONS, function_words
 from training.text_fit import TextInputs, text_inputs
 
 INPUTS = ("features", "frequencies", "encodings")
 _EVIDENCE = ("wide", "encoded", "wide where plain", "encoded where plain", "plain", "shift")
 GOLDEN_ROWS = 8  # each language
+_NONE: Mapping[str, PartWriter] = {}
 _FAILINGS = """\
 - Scores were calibrated on the sources above. On other text they rank better than they measure:
   calibrate, and certify, on audits of your own traffic.
@@ -66,14 +68,14 @@ def pack_classifier(
     model: TextClassifier,
     facts: TrainingFacts,
     out: Path,
-    pictures: Callable[[Path], PicturePart] | None = None,
+    parts: Mapping[str, PartWriter] = _NONE,
 ) -> tuple[Manifest, float]:
     """Export, score golden texts, write the card, seal.
 
     Args:
         model: calibrated. facts: of its training.
         out: the bundle's folder.
-        pictures: writes the picture part into a folder; None for a bundle that reads text only.
+        parts: write what stands beside the text model, in order, by name; none reads text only.
 
     Returns:
         The manifest, and the largest relative difference between torch and ONNX.
@@ -96,10 +98,10 @@ def pack_classifier(
         }
         described = [card(facts, encoder.facts)]
         figures = {**facts.evaluation, "parity": parity}
-        if pictures is not None:
-            part = pictures(folder)
+        for name, write in parts.items():
+            part = write(folder)
             described.append(part.card)
-            figures |= {"pictures": part.figures, "parity": max(parity, part.parity)}
+            figures |= {name: part.figures, "parity": max(figures["parity"], part.parity)}
         for name, content in (
             (LABELS, recipe.labels),
             ("calibration.json", calibration),
@@ -167,7 +169,7 @@ def card(facts: TrainingFacts, encoder: EncoderFacts) -> str:
     rows = [
         f"| {name} | {found['auroc']:.3f} | {found['recall_at_1pct_fpr']:.2f} | {found['n']:.0f} |"
         for name, found in figures.items()
-        if isinstance(found, Mapping) and name != CONTENT_VALUE
+        if isinstance(found, Mapping) and "auroc" in found
     ]
     table = "\n".join(["| source/label | AUROC | recall at 1 % FPR | rows |", "|---|---|---|---|"])
     return (
@@ -183,6 +185,7 @@ def card(facts: TrainingFacts, encoder: EncoderFacts) -> str:
         + "\n".join([table, *rows])
         + value_words(figures.get(CONTENT_VALUE))
         + f"\n\n## Where it fails\n\n{_FAILINGS}"
+        + function_words(figures.get(FUNCTIONS, {}))
     )
 
 

@@ -46,7 +46,7 @@ def main() -> None:
         table = sources_table(drawn, np.full(drawn.table.num_rows, "train", object))
         origin = provenance(recipe.seed, data_facts(drawn))
         facts = TrainingFacts(recipe, origin, {}, table, folder)
-        manifest, parity = pack_classifier(model, facts, out, None)
+        manifest, parity = pack_classifier(model, facts, out)
     figures = {"version": manifest.version, "parity": parity, "sentences": drawn.table.num_rows}
     print_report("demo_moderation", figures=figures, seed=recipe.seed)
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from configs.labels import load_labels
 from configs.policy import load_policies
+from embeddings.fusion_model import fused_labels, load_fusion
 from embeddings.picture_model import PictureModel, load_picture_model
 from embeddings.text_model import CONTENT_VALUES, KIND, TextModel, load_text_model
 from models.arrays import Vectors
@@ -84,11 +85,13 @@ def judges_of(bundle: Path, policies: Path = POLICIES) -> Judges:
     """
     labels = load_labels()
     model = load_text_model(bundle)
-    pictures = load_picture_model(open_bundle(bundle, KIND))
+    opened = open_bundle(bundle, KIND)
+    pictures = load_picture_model(opened)
     eyes = PackagedEyes(pictures)
+    fusion = load_fusion(opened, fused_labels(model.labels, eyes.labels))
     rulings = load_policies(policies, labels, (*model.labels, *eyes.labels))
     book = RuleBook(policies / "rules", labels)
-    moderator = Moderator(labels, rulings, book, model, sight=Sight(eyes))
+    moderator = Moderator(labels, rulings, book, model, sight=Sight(eyes), fusion=fusion)
     return Judges(moderator, model, pictures)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from embeddings.picture_model import GOLDEN, GRAPH, POLICIES, golden_pictures
 from models.bundle import load_session
 from models.export import export
 from models.picture_classifier import PictureClassifier
+from training.bundle_part import BundlePart
 from training.datasets.pictures import LICENCE, POLICY_SET, labelled_pictures
 from training.image_encoder import LICENCES, write_image_encoder
 from training.picture_fit import fit_head, head_figures
@@ -22,20 +22,7 @@ from training.picture_fit import fit_head, head_figures
 GOLDEN_SEED = 0
 
 
-@dataclass(frozen=True)
-class PicturePart:
-    """What was written into a bundle.
-
-    Attributes:
-        parity: the largest difference between torch and ONNX. figures: by policy. card: Markdown.
-    """
-
-    parity: float
-    figures: dict[str, Any]
-    card: str
-
-
-def write_pictures(folder: Path, recipe: PictureRecipe, data: Path) -> PicturePart:
+def write_pictures(folder: Path, recipe: PictureRecipe, data: Path) -> BundlePart:
     """Encode the labelled pictures of a data folder, fit the head, write everything.
 
     Args:
@@ -51,7 +38,7 @@ def write_pictures(folder: Path, recipe: PictureRecipe, data: Path) -> PicturePa
     head = fit_head(encoder.see(labelled.pictures), labelled.policies, recipe)
     figures = head_figures(head.held_out, labelled.policies, recipe)
     parity = max(parity, write_head(folder, head.model, recipe, encoder))
-    return PicturePart(parity, figures, card(recipe, figures, len(labelled.pictures)))
+    return BundlePart(parity, figures, card(recipe, figures, len(labelled.pictures)))
 
 
 def write_head(

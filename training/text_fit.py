@@ -180,6 +180,13 @@ def evidence_of(model: TextClassifier, inputs: TextInputs) -> Vectors:
     return evidence
 
 
+def scores_of(model: TextClassifier, inputs: TextInputs) -> Vectors:
+    """[N, K] calibrated probabilities."""
+    evidence = torch.from_numpy(evidence_of(model, inputs))
+    scores: Vectors = model.probabilities(evidence).numpy()
+    return scores
+
+
 def calibrate(model: TextClassifier, evidence: Vectors, targets: Vectors, weights: Vectors) -> None:
     """Set each label's scales and shift by Platt's method (1999), his smoothed targets included.
 

@@ -13,11 +13,11 @@ import argparse
 import random
 import re
 import tempfile
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from configs.classifier import ClassifierData, ClassifierRecipe
@@ -27,6 +27,7 @@ from embeddings.text_encoder import load_text_encoder
 from models.arrays import Vectors
 from models.classifier import TextClassifier
 from models.text_features import text_tokens
+from training.bundle_part import PartWriter
 from training.classifier_bundle import (
     TrainingFacts,
     data_facts,
@@ -39,11 +40,13 @@ from training.datasets import moderation
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import LabelledContent
 from training.evasion import CHINESE, ENGLISH
+from training.functions import FUNCTIONS, function_figures
+from training.fusion_bundle import FusionSources, collected_posts, write_fusion_part
 from training.picture_bundle import write_pictures
 from training.provenance import provenance
 from training.report import print_report
 from training.text_encoder import write_universal_encoder
-from training.text_fit import Encoder, calibrate, evidence_of, fit, text_inputs
+from training.text_fit import Encoder, calibrate, evidence_of, fit, scores_of, text_inputs
 
 FITTED_CONTRASTS = ("contrasts_zh", "contrasts_en")
 HELD_CONTRASTS = ("held_contrasts_zh", "held_contrasts_en")
@@ -71,12 +74,18 @@ def main() -> None:
         figures = evaluated(model, labelled, encoder, np.flatnonzero(split == "test"))
         reviews, values = voted_reviews(arguments.data, recipe.data.voted_rows, recipe.seed)
         figures[CONTENT_VALUE] = fit_value(model, encoder, reviews, values, recipe.seed)
+        figures[FUNCTIONS] = function_figures(abuse_scorer(model, recipe.labels, encoder))
         origin = provenance(recipe.seed, data_facts(labelled))
         facts = TrainingFacts(recipe, origin, figures, sources_table(labelled, split), folder)
-        pictures = partial(
-            write_pictures, recipe=load(arguments.pictures, PictureRecipe), data=arguments.data
-        )
-        manifest, parity = pack_classifier(model, facts, arguments.out, pictures)
+        sees = load(arguments.pictures, PictureRecipe)
+        fused = fusion_sources(model, labelled, split, encoder, arguments.data)
+        parts: dict[str, PartWriter] = {
+            "pictures": partial(write_pictures, recipe=sees, data=arguments.data),
+            "fusion": partial(
+                write_fusion_part, sources=fused, settings=recipe.fusion, seed=recipe.seed
+            ),
+        }
+        manifest, parity = pack_classifier(model, facts, arguments.out, parts)
     figures |= {"parity": parity, "version": manifest.version}
     print_report("train_classifier", figures=figures, seed=recipe.seed)
 
@@ -102,6 +111,39 @@ def trained(
     weights[_of(labelled, held, HELD_CONTRASTS)] *= recipe.fit.held_contrast_weight
     calibrate(model, evidence_of(model, unseen), targets[held], weights)
     return model
+
+
+def abuse_scorer(
+    model: TextClassifier, labels: tuple[str, ...], encoder: Encoder
+) -> Callable[[Sequence[str]], Vectors]:
+    """Texts to [N] scores of the group abuse: the larger of hate and harassment."""
+    columns = [labels.index(name) for name in ("hate", "harassment") if name in labels]
+
+    def score(texts: Sequence[str]) -> Vectors:
+        return np.asarray(
+            scores_of(model, text_inputs(texts, encoder))[:, columns].max(1, initial=0)
+        )
+
+    return score
+
+
+def fusion_sources(
+    model: TextClassifier,
+    labelled: LabelledContent,
+    split: NDArray[np.object_],
+    encoder: Encoder,
+    data: Path,
+) -> FusionSources:
+    """What the fusion of the classifier with what is read in pictures is made of."""
+
+    def score(texts: Sequence[str]) -> Vectors:
+        return scores_of(model, text_inputs(texts, encoder))
+
+    made = (*FITTED_CONTRASTS, *HELD_CONTRASTS)
+    fitted, held_out = (
+        collected_posts(labelled, split, part, made) for part in ("calibration", "test")
+    )
+    return FusionSources(fitted, held_out, data, labelled.labels, score)
 
 
 def encoder_folder(recipe: ClassifierRecipe, made: Path) -> Path:
@@ -210,9 +252,7 @@ def evaluated(
     """Figures of each label on each real source's test rows."""
     targets, names = labelled.targets()[rows], labelled.sources()[rows]
     texts = labelled.texts()
-    inputs = text_inputs([texts[row] for row in rows], encoder)
-    evidence = torch.from_numpy(evidence_of(model, inputs))
-    scores: Vectors = model.probabilities(evidence).numpy()
+    scores = scores_of(model, text_inputs([texts[row] for row in rows], encoder))
     figures: dict[str, object] = {}
     for source in dict.fromkeys(names):
         for k, label in enumerate(labelled.labels):

@@ -14,9 +14,10 @@ from serving.api.moderation_schemas import Text
 from serving.api.pictures import picture_of_upload
 from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
-from serving.api.schemas import Asked, Identifier
+from serving.api.schemas import Asked
 from serving.api.services import Services
 from serving.moderation.banks import signature
+from serving.records.items import Identifier
 from serving.records.moderation import BankEntry
 
 ENTRIES_LISTED = 1_000

@@ -1,10 +1,15 @@
-"""Bodies over the limit are refused before they are read."""
+"""Bodies over the limit are refused, and kept nowhere."""
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api.errors import ApiError, Detail, error_response
+
+READ_ON_BYTES = 64 << 20  # of an announced body: who still writes when we hang up loses the answer
+READ_ON_S = 5.0
 
 
 class BodyLimit:
@@ -32,6 +37,8 @@ class BodyLimit:
         limit = self._of_paths.get(scope["path"], self._limit_bytes)
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit:
+            if int(announced) <= READ_ON_BYTES:
+                await _read_on(receive)
             refusal = error_response(_too_large(int(announced), limit), {"connection": "close"})
             await refusal(scope, receive, send)
             return
@@ -46,6 +53,14 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+async def _read_on(receive: Receive) -> None:
+    more = True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READ_ON_S):
+            while more:
+                more = (await receive()).get("more_body", False)
 
 
 def _too_large(size_bytes: int, limit_bytes: int) -> ApiError:

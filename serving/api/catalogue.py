@@ -2,8 +2,9 @@
 
 import errno
 import re
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -32,12 +33,14 @@ from serving.api.recorded import (
 from serving.api.request_log import FACTS, ID
 from serving.api.services import Services
 from serving.api.takedowns import applied_status, carried, told
-from serving.media import keep_file
+from serving.media import keep_file, of_type
+from serving.moderation.picture_formats import MediaError
 from serving.records.contracts import Stored
 from serving.records.status import StatusRow, item_subject
 
 MEDIA_TYPE = re.compile(r"(image|video)/[a-z0-9.+-]{1,90}")
 MEDIA_PATH = "/v1/media"
+Changed = TypeVar("Changed")
 STORED = (UNREACHABLE, FULL)
 
 
@@ -58,16 +61,13 @@ def _item_routes(services: Services) -> list[JsonRoute[Any]]:
         return {"request_id": request.scope[ID], "items": [asdict(one) for one in done]}
 
     async def patch(body: ItemPatch, request: Request) -> dict[str, Any]:
-        item_id = request.path_params["item_id"]
-        done = await recorded(
-            catalogue.patch, actor_of(request), item_id, body.root, services.publish
-        )
+        done = await _changed(services, request, catalogue.patch, body.root, services.publish)
         await told(services)
         return {"request_id": request.scope[ID]} | asdict(done)
 
     async def delete(_: None, request: Request) -> dict[str, Any]:
         item_id = request.path_params["item_id"]
-        await recorded(catalogue.remove, actor_of(request), item_id)
+        await _changed(services, request, catalogue.remove)
         sequence = await recorded(services.stores.visibility.newest_sequence)
         applied = await carried(services, sequence)
         return {"request_id": request.scope[ID], "item_id": item_id, "applied": applied}
@@ -106,6 +106,20 @@ def _item_routes(services: Services) -> list[JsonRoute[Any]]:
         ),
         JsonRoute(one, tag, "Read an item", None, StoredAnswer, get, errors=why[:2], method="GET"),
     ]
+
+
+async def _changed(
+    services: Services, request: Request, change: Callable[..., Changed], *how: Any
+) -> Changed:
+    """Change the item of the path; tell the way out if only the bundle has it."""
+    item_id = request.path_params["item_id"]
+    try:
+        return await recorded(change, actor_of(request), item_id, *how)
+    except ApiError as error:
+        if error.status != 404 or services.bundle.item(item_id) is None:
+            raise
+        way = "store it with PUT /v1/items to change it, hide it with POST /v1/admin/takedowns"
+        raise ApiError(404, "not_found", f"item {item_id}: came with the bundle; {way}") from error
 
 
 def _creator_routes(services: Services) -> list[JsonRoute[Any]]:
@@ -151,11 +165,14 @@ def _media_route(services: Services) -> JsonRoute[Any]:
             message = "must name the file's type: image/… or video/…"
             raise invalid([Detail(field="content-type", value=shown(mime), message=message)])
         try:
-            file = await keep_file(services.media, request.stream())
+            file = await keep_file(services.media, of_type(request.stream(), mime))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise ApiError(507, "storage_full", "the disk is full; nothing was stored") from error
+        except MediaError as error:
+            told = Detail(field="body", value=mime, message=str(error))
+            raise ApiError(422, error.code, f"the file {error}", [told]) from error
         except ValueError as error:
             raise invalid([Detail(field="body", value=0, message=str(error))]) from error
         created = await recorded(

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 
-from serving.api.schemas import Asked
+from serving.api.schemas import Asked, Reason
 from serving.records.items import MAX_ROWS
 
 # The records check rows themselves, because they name every fault of every row at once.
@@ -42,7 +42,7 @@ class Suspension(Asked):
     """Why a creator is suspended or restored; kept in the audit trail."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "counterfeit goods"}]})
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+    reason: Reason
 
 
 class UpsertedAnswer(BaseModel):

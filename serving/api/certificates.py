@@ -16,11 +16,11 @@ from serving.api.moderation import desk_of
 from serving.api.moderation_schemas import Region
 from serving.api.recorded import BARRED, FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
-from serving.api.schemas import Asked, Identifier
+from serving.api.schemas import Asked, Reason
 from serving.api.services import Services
-from serving.api.takedowns import Reason
 from serving.moderation.auditing import certified, spoken_against
 from serving.moderation.certificates import Certificate, Judge
+from serving.records.items import Identifier
 from serving.records.moderation import Audit
 
 log = logging.getLogger("tidegate.moderation")

@@ -6,17 +6,17 @@ from typing import Annotated, Any
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serving.api.errors import Detail, invalid
+from serving.api.errors import Detail, invalid, shown
 from serving.api.feed import epoch_ms
 from serving.api.json_route import JsonRoute
 from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
-from serving.api.schemas import Asked, Identifier, Moment
+from serving.api.schemas import Asked, Moment, Reason
 from serving.api.services import Services
 from serving.feed.controls import ANYWHERE, Control, ControlKind, fault_of
 from serving.records.errors import RecordsError
+from serving.records.items import Identifier
 
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=310)]
 
 
@@ -26,7 +26,9 @@ class LiftBody(Asked):
     kind: ControlKind
     target: Target = Field(description="item:ID, creator:ID, category:PATH, or what to switch off")
     surface: Identifier = ANYWHERE
-    region: Annotated[Identifier, Field(max_length=16)] = ANYWHERE
+    region: Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z]{2,8})$", to_upper=True)] = (
+        ANYWHERE
+    )
     reason: Reason
 
 
@@ -76,11 +78,12 @@ def control_routes(services: Services) -> list[JsonRoute[Any]]:
     controls = services.stores.controls
 
     async def put(body: ControlBody, request: Request) -> dict[str, Any]:
-        control = _control(body, body.value, epoch_ms(body.until) or None)
-        if (fault := fault_of(control)) is not None:
+        until_ms = None if body.until is None else epoch_ms(body.until)
+        control = _control(body, body.value, until_ms)
+        if (fault := fault_of(control, services.clock_ms())) is not None:
             field, limit = fault
-            told = Detail(field=field, value=getattr(body, field), message=f"expected {limit}")
-            raise invalid([told])
+            value = shown(getattr(body, field))
+            raise invalid([Detail(field=field, value=value, message=f"expected {limit}")])
         number = await recorded(controls.put, actor_of(request), control, body.reason)
         return await answer(number, request)
 
@@ -99,7 +102,15 @@ def control_routes(services: Services) -> list[JsonRoute[Any]]:
 
     path, errors = "/v1/admin/feed/controls", (UNREACHABLE, FULL)
     return [
-        JsonRoute(path, "admin", "Steer the feed", ControlBody, ControlAnswer, put, errors=errors),
+        JsonRoute(
+            path,
+            "admin",
+            "Steer the feed",
+            ControlBody,
+            ControlAnswer,
+            put,
+            errors=((409, "a control that holds says the contrary; lift it first"), *errors),
+        ),
         JsonRoute(
             f"{path}/lift",
             "admin",
@@ -123,5 +134,4 @@ def control_routes(services: Services) -> list[JsonRoute[Any]]:
 
 
 def _control(body: LiftBody, value: float = 0.0, until_ms: int | None = None) -> Control:
-    region = body.region.upper()
-    return Control(body.kind, body.target, body.surface, region, value, until_ms)
+    return Control(body.kind, body.target, body.surface, body.region, value, until_ms)

@@ -10,10 +10,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
+from serving.faults import limit_of, message_of
+
 DETAILS_LISTED = 5_000
 VALUE_CHARACTERS = 100
 JSON_BITS = 53  # of the integers that every JSON reader takes exactly
-LIMIT_KEYS = ("ge", "gt", "le", "lt", "max_length", "min_length", "expected", "pattern", "limit")
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -78,8 +79,8 @@ def faults_listed(faults: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> 
         Detail(
             field=".".join(str(part) for part in place) or "body",
             value=shown(fault["input"]),
-            message=fault["msg"],
-            limit=_limit(fault.get("ctx") or {}),
+            message=message_of(fault),
+            limit=shown(limit_of(fault)),
         )
         for place, fault in faults[:DETAILS_LISTED]
     ]
@@ -136,7 +137,3 @@ def _not_json(what: str, body: bytes) -> ApiError:
         return ApiError(400, "invalid_utf8", "the body is not UTF-8", [detail])
     detail = Detail(field="body", value=f"{len(body)} bytes", message=what)
     return ApiError(400, "invalid_json", f"the body is not JSON: {what}", [detail])
-
-
-def _limit(context: Mapping[str, Any]) -> Any:
-    return next((shown(context[key]) for key in LIMIT_KEYS if key in context), None)

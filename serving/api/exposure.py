@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from fastapi import Request
 from pydantic import BaseModel
 
-from serving.api.errors import ApiError
+from serving.api.errors import ApiError, shown
 from serving.api.json_route import JsonRoute
 from serving.api.request_log import ID
 from serving.api.services import Services
@@ -64,7 +64,7 @@ def exposure_routes(services: Services) -> Sequence[JsonRoute[Any]]:
         item_id = request.path_params["item_id"]
         found = await read(ladder_of(services).rungs([item_id], services.clock_ms()))
         if not found:
-            raise ApiError(404, "not_found", f"item {item_id!r} was never on the ladder")
+            raise ApiError(404, "not_found", f"item {shown(item_id)} was never on the ladder")
         return {"request_id": request.scope[ID], **exposure_of(found[0])}
 
     async def report(_: None, request: Request) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def exposure_routes(services: Services) -> Sequence[JsonRoute[Any]]:
 
     return [
         JsonRoute(
-            "/v1/exposure/{item_id}",
+            "/v1/exposure/{item_id:path}",
             "catalogue",
             "Where an item stands on the exploration ladder",
             None,

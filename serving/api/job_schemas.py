@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serving.api.moderation_schemas import Parts, Region, Surface, Url
-from serving.api.schemas import Asked, Identifier
+from serving.api.schemas import Asked
+from serving.records.items import Identifier
 
 BATCH_ITEMS = 1_000
 

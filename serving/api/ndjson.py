@@ -1,5 +1,6 @@
 """Bodies of JSON lines, and what is wrong with which line."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -12,8 +13,8 @@ NDJSON = "application/x-ndjson"
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def of_lines(raw: bytes, model: type[Body], field: str) -> Body:
-    """Return the model whose one list holds the lines; empty lines are passed over.
+def of_lines(raw: bytes, model: type[Body], field: str) -> tuple[Body, list[int]]:
+    """Return the model whose one list holds the lines, and their numbers; empty ones are left out.
 
     Each line is parsed by itself: glued together, a broken one could pass for two.
 
@@ -35,12 +36,30 @@ def of_lines(raw: bytes, model: type[Body], field: str) -> Body:
         raise _not_json(unreadable)
     numbers = list(lines)
     try:
-        return model.model_validate_json(orjson.dumps({field: rows}))
+        return model.model_validate_json(orjson.dumps({field: rows})), numbers
     except ValidationError as error:
         faults = error.errors(include_url=False)
         raise faults_listed(
             [(_line_of(fault["loc"], numbers), fault) for fault in faults]
         ) from None
+
+
+def in_lines(error: ApiError, field: str, numbers: Sequence[int]) -> ApiError:
+    """Return the error with the lines' numbers where it names places in the list.
+
+    Args:
+        error: of the whole batch. field: the list. numbers: of the lines, in its order.
+    """
+
+    def named(text: str) -> str:
+        return re.sub(rf"\b{field}\.(\d+)\b", lambda at: f"line {numbers[int(at[1])]}", text)
+
+    body = error.body
+    details = [
+        one.model_copy(update={"field": named(one.field), "message": named(one.message)})
+        for one in body.details
+    ]
+    return ApiError(error.status, body.code, named(body.message), details, error.headers)
 
 
 def _not_json(faults: Sequence[tuple[int, str]]) -> ApiError:

@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar
 
 from fastapi import Request
 
-from serving.api.errors import ApiError, Detail, invalid
+from serving.api.errors import ApiError, Detail, invalid, shown
 from serving.records.errors import (
     BadRows,
     Conflict,
@@ -69,4 +69,6 @@ def refusal(error: RecordsError, rows: str) -> ApiError:
 def _detail(fault: Fault, rows: str) -> Detail:
     parts = (rows, str(fault.row), fault.field) if rows else (fault.field,)
     field = ".".join(part for part in parts if part) or "body"
-    return Detail(field=field, value=fault.value, message=fault.message)
+    return Detail(
+        field=field, value=shown(fault.value), message=fault.message, limit=shown(fault.limit)
+    )

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from serving.live.state import RECENT_EVENTS
+from serving.records.items import Identifier, Region
 
 PAGE_LIMIT = 100
 CANDIDATES_LIMIT = 1_000
@@ -21,9 +22,7 @@ EXCLUDE_LIMIT = 1_000
 CURSOR_LIMIT = 200_000  # a cursor of 1,000 of the longest ids
 BATCH_LIMIT = 1_000
 
-Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
 # Strict would refuse the number of milliseconds since 1970, which many logs hold.
 Moment = Annotated[AwareDatetime, Strict(False)]
 WatchMs = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
@@ -59,7 +58,7 @@ class Context(Asked):
     A surface without rules of its own is served by the default rules.
     """
 
-    region: Identifier | None = None
+    region: Region | None = None
     local_time: datetime | time | None = None
     surface: Identifier | None = None
     session_id: Identifier | None = None

@@ -1,23 +1,23 @@
 """Routes of the operator: taking an item down everywhere at once, and showing it again."""
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 from serving.api.json_route import JsonRoute
 from serving.api.recorded import FULL, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
-from serving.api.schemas import Asked, Identifier
+from serving.api.schemas import Asked, Reason
 from serving.api.services import Services
 from serving.live.state import StateUnreachableError
 from serving.live.takedown import Applied, apply_everywhere
-from serving.records.errors import RecordsError
+from serving.records.errors import NotFound, RecordsError
+from serving.records.items import Identifier, Region
 from serving.records.status import ANY, Scope, Status
-
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
 
 class TakedownBody(Asked):
@@ -28,20 +28,22 @@ class TakedownBody(Asked):
     )
     item_id: Identifier
     reason: Reason
-    region: Identifier | None = None
+    region: Region | None = None
 
 
 class TakedownAnswer(BaseModel):
     """How far the change has come.
 
     `done`: no answer to a request that begins now holds the item. `pending` (202): it is recorded,
-    and carried to every replica as soon as the state can be reached.
+    and carried to every replica as soon as the state can be reached. `known` is false for an id
+    that neither catalogue nor bundle has: a slip of the pen, or an item that comes later.
     """
 
     request_id: str
     item_id: str
     sequence: int
     applied: Literal["done", "pending"]
+    known: bool
 
 
 def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
@@ -60,6 +62,7 @@ def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
                 "item_id": body.item_id,
                 "sequence": row.sequence,
                 "applied": applied,
+                "known": await is_known(services, body.item_id),
             }
 
         return decide
@@ -81,6 +84,17 @@ def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
         )
         for path, summary, status in ways
     ]
+
+
+async def is_known(services: Services, item_id: str) -> bool:
+    """Whether the bundle or the catalogue has an item."""
+    if services.bundle.items.model.vocabulary.row(item_id) is not None:
+        return True
+    try:
+        await asyncio.to_thread(services.stores.catalogue.get, item_id)
+    except NotFound:
+        return False
+    return True
 
 
 def applied_status(answer: Mapping[str, Any]) -> int:

@@ -44,23 +44,32 @@ class Control:
     def holds(self, surface: str | None, region: str | None, now_ms: int) -> bool:
         """Whether it counts for a request."""
         here = self.surface in (ANYWHERE, surface) and self.region in (ANYWHERE, region)
-        return here and (self.until_ms is None or now_ms < self.until_ms)
+        return here and not self.is_over(now_ms)
+
+    def is_over(self, now_ms: int) -> bool:
+        """Whether its time has passed."""
+        return self.until_ms is not None and self.until_ms <= now_ms
 
 
-def fault_of(control: Control) -> tuple[str, str] | None:
+def fault_of(control: Control, now_ms: int) -> tuple[str, str] | None:
     """What is wrong with a control: field and limit; None if nothing is."""
-    group, _, name = control.target.partition(":")
-    if control.kind == "kill":
-        allowed = ", ".join(SWITCHES)
-        return None if control.target in SWITCHES else ("target", f"one of {allowed}")
-    groups = ("item",) if control.kind == "pin" else GROUPS
-    if group not in groups or not name:
-        return "target", " or ".join(f"{one}:NAME" for one in groups)
-    if control.kind == "pin" and control.value not in range(1, LAST_POSITION + 1):
-        return "value", f"a position from 1 to {LAST_POSITION}"
-    if control.kind == "boost" and not 0 < control.value <= LARGEST_FACTOR:
-        return "value", f"a factor above 0, at most {LARGEST_FACTOR:g}"
+    if (limit := _target_limit(control)) is not None:
+        return "target", limit
+    if (limit := _value_limit(control)) is not None:
+        return "value", limit
+    if control.until_ms is not None and control.until_ms <= now_ms:
+        return "until", "a moment that is still to come"
     return None
+
+
+def contradicts(one: Control, other: Control) -> bool:
+    """Whether two controls cannot both have their way where they hold."""
+    if (one.surface, one.region) != (other.surface, other.region):
+        return False  # the narrower one is an exception that was meant
+    kinds = {one.kind, other.kind}
+    if one.target == other.target:
+        return "bury" in kinds and kinds != {"bury"}
+    return kinds == {"pin"} and one.value == other.value
 
 
 def controlled(
@@ -87,6 +96,28 @@ def controlled(
         pins=rules.pins + pins,
         killed=rules.killed | killed,
     )
+
+
+def _target_limit(control: Control) -> str | None:
+    if control.kind == "kill":
+        return None if control.target in SWITCHES else f"one of {', '.join(SWITCHES)}"
+    group, _, name = control.target.partition(":")
+    groups = ("item",) if control.kind == "pin" else GROUPS
+    if group in groups and name:
+        return None
+    return " or ".join(f"{one}:NAME" for one in groups)
+
+
+def _value_limit(control: Control) -> str | None:
+    value = control.value
+    if control.kind == "pin":
+        fits, limit = value in range(1, LAST_POSITION + 1), f"a position from 1 to {LAST_POSITION}"
+    elif control.kind == "boost":
+        fits = 0 < value <= LARGEST_FACTOR
+        limit = f"a factor above 0, at most {LARGEST_FACTOR:g}"
+    else:
+        fits, limit = value == 0, f"no value: a {control.kind} has none"
+    return None if fits else limit
 
 
 def _named(target: str) -> tuple[str, str]:

@@ -2,14 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from configs.labels import Action
 from models.arrays import Box
+from models.modalities import Modality
 from serving.moderation.decoding import Picture
 from serving.moderation.rules import Evidence
 
-Modality = Literal["text", "ocr", "image"]
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a transcript, and when it is said, in seconds from the start."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+Transcript = tuple[Chunk, ...]  # in the order of time
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,7 @@ class Content:
     texts: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     record: tuple["Finding", ...] = ()
+    transcripts: tuple[Transcript, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,16 +37,20 @@ class Finding:
     """Evidence in one part.
 
     Attributes:
-        source: "text:<n>", "ocr:<n>" for the text in picture n, "picture:<n>", or "record".
+        source: "text:<n>", "ocr:<n>" for the text in picture n, "picture:<n>", "transcript:<n>", or
+            "record".
         evidence: its span is of the text of that source.
         box: where it stands in the picture as sent; None in texts.
-        time_s: of a video, when it is shown; 0 in pictures, None in texts.
+        time_s: of a video, when it is shown; of a transcript, when it begins; 0 in pictures, None
+            in texts.
+        end_s: of a transcript, when it has been said.
     """
 
     source: str
     evidence: Evidence
     box: Box | None = None
     time_s: float | None = None
+    end_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +99,6 @@ class Found:
             self.duplicates + other.duplicates,
             self.content_value or other.content_value,
         )
-
-    def score(self, label: str) -> float | None:
-        """The likeliest modality's score of a label; None where none scores it."""
-        found = [of[label] for of in self.scores.values() if label in of]
-        return max(found, default=None)
 
     def wanted(self, label: str) -> list[Action]:
         """What broken rules and known copies lead to for a label."""

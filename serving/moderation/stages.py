@@ -9,8 +9,9 @@ from embeddings.ocr import as_text
 from embeddings.text_model import CONTENT_VALUES
 from models.arrays import Vectors
 from models.canonical import Channels, read
+from models.modalities import Modality
 from serving.moderation.decoding import Picture
-from serving.moderation.findings import Duplicate, Finding, Found, Modality, likeliest
+from serving.moderation.findings import Duplicate, Finding, Found, likeliest
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
 from serving.moderation.sight import Sight, box_of, time_of

@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from configs.labels import Action, Labels
 from configs.policy import Policies, Ruling, Thresholds
 from models.canonical import Channels
+from models.modalities import Modality
 from serving.moderation.certificates import Certificate, CertificateBook, Judge
 from serving.moderation.decoding import Picture
-from serving.moderation.findings import Content, Duplicate, Finding, Found, Modality
+from serving.moderation.findings import Content, Duplicate, Finding, Found, likeliest
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
 from serving.moderation.sight import Sight
@@ -26,6 +28,7 @@ from serving.moderation.stages import (
     seen,
     text_in,
 )
+from serving.moderation.transcripts import heard
 
 _STRENGTH: tuple[Action, ...] = ("pass", "review", "block")
 
@@ -88,6 +91,14 @@ class Verdict:
 
 
 Stage = tuple[str, Callable[[], Found]]
+Scores = Mapping[Modality, Mapping[str, float]]
+
+
+class Fusion(Protocol):
+    """Joins what modalities say; an ``embeddings.fusion_model.FusionModel`` in service."""
+
+    def fused(self, scores: Scores) -> Mapping[str, float]:
+        """One calibrated probability of each label that any modality scores."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,7 @@ class Moderator:
     Attributes:
         sight: looks at pictures; None where only text is judged.
         banks: of known content; None where there are none.
+        fusion: joins the modalities' scores of a label; None takes the likeliest.
     """
 
     labels: Labels
@@ -106,6 +118,7 @@ class Moderator:
     certificates: CertificateBook = field(default_factory=CertificateBook)
     sight: Sight | None = None
     banks: Banks | None = None
+    fusion: Fusion | None = None
 
     def judge(
         self,
@@ -115,27 +128,33 @@ class Moderator:
         record: Sequence[Finding] = (),
         surface: str | None = None,
     ) -> Verdict:
+        """Judge texts and decoded pictures of one piece of content; see `judge_content`."""
+        content = Content(tuple(texts), tuple(pictures), tuple(record))
+        return self.judge_content(content, region, surface)
+
+    def judge_content(
+        self, content: Content, region: str | None = None, surface: str | None = None
+    ) -> Verdict:
         """Judge the parts of one piece of content together.
 
         Args:
-            texts: in their order. pictures: decoded, likewise.
+            content: all of it.
             region: two capitals; None is the policy's. surface: where it stands; likewise.
-            record: what the item's own record shows.
 
         Raises:
             TextError: a text holds a lone surrogate.
             ValueError: there are pictures, and nothing to look at them.
             KeyError: there is no such surface.
         """
-        if pictures and self.sight is None:
+        if content.pictures and self.sight is None:
             raise ValueError("pictures are judged with `sight` only")
         ruling = self.policies.of(region, surface)
-        names = self.findable() | {finding.evidence.label for finding in record}
-        found = Found(findings=tuple(record))
+        names = self.findable() | {finding.evidence.label for finding in content.record}
+        found = Found(findings=content.record)
         labels = self._labels(names, found, ruling)
         timings_ms: dict[str, float] = {}
         stopped_after: str | None = None
-        for name, look in self._stages(Content(tuple(texts), tuple(pictures)), ruling):
+        for name, look in self._stages(content, ruling):
             started = time.perf_counter()
             found = found.joined(look())
             labels = self._labels(names, found, ruling)
@@ -179,6 +198,8 @@ class Moderator:
                 yield "banks", lambda: known_texts(banks, readings)
             yield "rules", lambda: broken_rules(book, readings, ruling.region)
             yield "text_model", lambda: scored(model, "text", texts)
+        if content.transcripts:
+            yield "transcript", lambda: heard(content.transcripts, book, model, ruling.region)
         if pictures and sight is not None:
             if banks is not None and banks.labels():
                 yield "banks", lambda: known_pictures(banks, sight, pictures)
@@ -234,13 +255,17 @@ class Moderator:
     def _labels(
         self, names: frozenset[str], found: Found, ruling: Ruling
     ) -> tuple[LabelVerdict, ...]:
+        join = self.fusion.fused if self.fusion else likeliest_of
+        scores = join(found.scores) if found.scores else {}
         return tuple(
-            self._label(name, found, ruling) for name in self.labels.labels if name in names
+            self._label(name, scores.get(name), found, ruling)
+            for name in self.labels.labels
+            if name in names
         )
 
-    def _label(self, name: str, found: Found, ruling: Ruling) -> LabelVerdict:
+    def _label(self, name: str, score: float | None, found: Found, ruling: Ruling) -> LabelVerdict:
         label = self.labels.labels[name]
-        score, wanted = found.score(name), found.wanted(name)
+        wanted = found.wanted(name)
         broken = bool(wanted)
         certificate: Certificate | None = None
         if score is not None:
@@ -260,6 +285,11 @@ class Moderator:
             suggestion=suggestion if label.enforced else "pass",
             certificate=certificate.certificate_id if certificate else None,
         )
+
+
+def likeliest_of(scores: Scores) -> dict[str, float]:
+    """Of each label the likeliest modality's score."""
+    return likeliest(scores.values())
 
 
 def margin_of(label: LabelVerdict) -> float:

@@ -90,9 +90,7 @@ def _faults(new: NewKey) -> list[Fault]:
         ("burst", not new.burst >= 1, "must be 1 or more"),
         ("lifetime_ms", new.lifetime_ms is not None and new.lifetime_ms <= 0, "must be above 0"),
     )
-    return [
-        Fault(0, name, repr(getattr(new, name)), text) for name, broken, text in checks if broken
-    ]
+    return [Fault(0, name, getattr(new, name), text) for name, broken, text in checks if broken]
 
 
 def _key(row: RowMapping) -> ApiKey:

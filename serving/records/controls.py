@@ -2,10 +2,10 @@
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
-from serving.feed.controls import Control
+from serving.feed.controls import Control, contradicts
 from serving.records import audit
 from serving.records.database import Transaction, next_sequence
-from serving.records.errors import NotFound
+from serving.records.errors import Conflict, NotFound
 from serving.records.tables import feed_controls, sequences
 
 SEQUENCE = "controls"
@@ -13,8 +13,15 @@ SUBJECT_LENGTH = 160  # of the audit trail; the detail names the target in full
 
 
 def put(unit: Transaction, control: Control, reason: str) -> int:
-    """Lay a control upon the feed, in place of the one of the same name; return its number."""
+    """Lay a control upon the feed, in place of the one of the same name; return its number.
+
+    Raises:
+        Conflict: one that holds says the contrary.
+    """
     unit.connection.execute(delete(feed_controls).where(_same(control)))
+    for other in listed(unit.connection)[1]:
+        if contradicts(control, other) and not other.is_over(unit.now_ms):
+            raise Conflict(f"{_told(control)} contradicts {_told(other)}, which holds; lift that")
     number = next_sequence(unit.connection, SEQUENCE)
     values = vars(control) | {"sequence": number, "at_ms": unit.now_ms}
     unit.connection.execute(insert(feed_controls).values(**values))
@@ -47,6 +54,11 @@ def newest(connection: Connection) -> int:
     """Number of the newest change; 0 before the first."""
     query = select(sequences.c.value).where(sequences.c.name == SEQUENCE)
     return int(connection.execute(query).scalar_one())
+
+
+def _told(control: Control) -> str:
+    value = f" at {control.value:g}" if control.value else ""
+    return f"{control.kind} of {control.target}{value}"
 
 
 def _same(control: Control) -> ColumnElement[bool]:

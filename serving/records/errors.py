@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -11,14 +14,21 @@ class Fault:
     Attributes:
         row: position in what was sent, from 0.
         field: dotted name of the field.
-        value: what stood there, shortened.
-        message: the limit it broke.
+        value: what stood there.
+        message: what is wrong with it.
+        limit: that it broke, None where there is none.
     """
 
     row: int
     field: str
-    value: str
+    value: Any
     message: str
+    limit: Any = None
+
+    def __str__(self) -> str:
+        text = repr(self.value)
+        short = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+        return f"{self.field} = {short}: {self.message}"
 
 
 class RecordsError(Exception):
@@ -32,8 +42,7 @@ class BadRows(RecordsError):  # noqa: N818  (named for what the caller sent)
         self.faults = tuple(faults)
         first = self.faults[0]
         super().__init__(
-            f"{len(self.faults)} faults, nothing stored; the first: row {first.row}, "
-            f"{first.field} = {first.value}: {first.message}"
+            f"{len(self.faults)} faults, nothing stored; the first: row {first.row}, {first}"
         )
 
 

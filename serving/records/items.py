@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from serving.faults import limit_of, message_of
 from serving.records.errors import BadRows, Fault
 
 MAX_ROWS = 1000
@@ -25,7 +26,7 @@ Region = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}$", to_upper=T
 class Media(BaseModel):
     """One file of an item, by the checksum of its bytes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     mime: Annotated[str, StringConstraints(pattern=r"^[a-z]+/[a-z0-9.+-]+$", max_length=100)]
@@ -35,7 +36,7 @@ class Media(BaseModel):
 class Item(BaseModel):
     """One item as its owner describes it; version and status are kept by the records."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     item_id: Identifier
     kind: Literal["video", "live", "product"]
@@ -43,19 +44,19 @@ class Item(BaseModel):
     title: Annotated[Prose, Field(max_length=500)] = ""
     text: Prose = ""
     category: Annotated[Prose, Field(max_length=300)] = ""
-    tags: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
+    tags: Annotated[tuple[Word, ...], Field(max_length=50, strict=False)] = ()
     language: (
         Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None
     ) = None
-    regions: Annotated[tuple[Region, ...], Field(max_length=50)] = ()
+    regions: Annotated[tuple[Region, ...], Field(max_length=50, strict=False)] = ()
     shop_id: Identifier | None = None
     shop_grade: Literal["S", "A", "B", "C"] | None = None
     price: Money | None = None
     list_price: Money | None = None
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
-    product_ids: Annotated[tuple[Identifier, ...], Field(max_length=100)] = ()
+    product_ids: Annotated[tuple[Identifier, ...], Field(max_length=100, strict=False)] = ()
     duration_ms: Annotated[int, Field(ge=0, le=7 * 86_400_000)] | None = None
-    media: Annotated[tuple[Media, ...], Field(max_length=50)] = ()
+    media: Annotated[tuple[Media, ...], Field(max_length=50, strict=False)] = ()
     audience: Literal["all", "adult"] = "all"
     published_at_ms: Annotated[int, Field(ge=0)]
     expires_at_ms: Annotated[int, Field(ge=0)] | None = None
@@ -74,7 +75,7 @@ def parse_items(rows: Sequence[Mapping[str, Any]], now_ms: int) -> list[Item]:
     """
     if not 1 <= len(rows) <= MAX_ROWS:
         limit = f"a batch holds 1 to {MAX_ROWS} rows"
-        raise BadRows([Fault(0, "", f"{len(rows)} rows", limit)])
+        raise BadRows([Fault(0, "", f"{len(rows)} rows", limit, MAX_ROWS)])
     items: list[Item] = []
     faults: list[Fault] = []
     for n, row in enumerate(rows):
@@ -93,7 +94,13 @@ def parse_items(rows: Sequence[Mapping[str, Any]], now_ms: int) -> list[Item]:
 def validation_faults(row: int, error: ValidationError) -> list[Fault]:
     """One fault a wrong field of one row."""
     return [
-        Fault(row, ".".join(map(str, found["loc"])), _short(found["input"]), found["msg"])
+        Fault(
+            row,
+            ".".join(map(str, found["loc"])),
+            found["input"],
+            message_of(found),
+            limit_of(found),
+        )
         for found in error.errors(include_url=False)
     ]
 
@@ -122,7 +129,7 @@ def _joint_faults(row: int, item: Item, now_ms: int) -> list[Fault]:
         ),
     )
     return [
-        Fault(row, field, _short(getattr(item, field)), message)
+        Fault(row, field, getattr(item, field), message)
         for field, broken, message in checks
         if broken
     ]
@@ -135,10 +142,5 @@ def _duplicates(rows: Sequence[Mapping[str, Any]]) -> list[Fault]:
         item_id = row.get("item_id") if isinstance(row, Mapping) else None
         if isinstance(item_id, str) and first.setdefault(item_id, n) != n:
             message = f"also in row {first[item_id]}; an item may stand once in a batch"
-            faults.append(Fault(n, "item_id", _short(item_id), message))
+            faults.append(Fault(n, "item_id", item_id, message))
     return faults
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

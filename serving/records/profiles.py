@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from serving.records.items import Identifier, Region
 
@@ -38,14 +38,20 @@ class User(BaseModel):
     personalised: bool = True
     blocks: Blocks = Blocks()
 
-    @model_validator(mode="after")
-    def _plausible(self) -> "User":
+    @field_validator("birth_year")
+    @classmethod
+    def _plausible(cls, birth_year: int | None) -> int | None:
         year = datetime.now(UTC).year
-        if self.birth_year is not None and not year - OLDEST_YEARS <= self.birth_year <= year:
-            raise ValueError(f"birth_year must lie in {year - OLDEST_YEARS}..{year}")
-        if self.time_zone is not None and self.time_zone not in _time_zones():
-            raise ValueError("time_zone must be a name of the IANA database, as Asia/Shanghai")
-        return self
+        if birth_year is not None and not year - OLDEST_YEARS <= birth_year <= year:
+            raise ValueError(f"must lie in {year - OLDEST_YEARS}..{year}")
+        return birth_year
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, time_zone: str | None) -> str | None:
+        if time_zone is not None and time_zone not in _time_zones():
+            raise ValueError("must be a name of the IANA database, as Asia/Shanghai")
+        return time_zone
 
 
 @cache

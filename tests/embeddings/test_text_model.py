@@ -78,6 +78,7 @@ def test_what_stands_at_the_end_of_a_long_text_is_read(moderation_bundle: Path) 
     scores = model.scores([kind, kind * 60, kind * 60 + abuse, abuse])[:, hate]
     assert scores[2] > scores[1] + 0.1
     np.testing.assert_array_equal(model.scores([])[:, hate], [])
+    assert not model.scores(["", " \n"]).any()
 
 
 def test_content_values_are_a_distribution(moderation_bundle: Path) -> None:

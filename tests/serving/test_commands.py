@@ -20,6 +20,13 @@ def run(*arguments: str) -> int:
     return main(["--config", str(SERVING_CONFIG), *arguments])
 
 
+@pytest.mark.parametrize("option", ["--days=nan", "--rate=-1", "--burst=many", "--days=1e300"])
+def test_a_key_of_no_sense_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("keys", "create", "shop", "--scope", "feed", option)
+    assert "expected a number above 0" in capsys.readouterr().err
+
+
 def test_keys_are_created_listed_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("keys", "create", "shop", "--scope", "feed") == 0
     text = capsys.readouterr().out.strip()

@@ -92,9 +92,28 @@ def composed(
         label = str(rng.choice(list(wordings.claims)))
         lines[int(rng.integers(len(lines)))] = str(rng.choice(wordings.claims[label]))
     texts = [filled(line, words.goods, rng) for line in lines]
+    return lettered_picture(grounds, texts, label, (language, part), rng)
+
+
+def lettered_picture(
+    grounds: Sequence[Pixels],
+    texts: Sequence[str],
+    label: str | None,
+    of: tuple[Language, Part],
+    rng: Generator,
+) -> ComposedPicture:
+    """Draw lines on one of some grounds; what breaks a label is hidden in one of the part's ways.
+
+    Args:
+        grounds: pictures. texts: lines, of at least one letter each.
+        label: what they break, if anything.
+        of: language of the lines; part of fonts, layouts and ways of hiding.
+        rng: of every draw.
+    """
+    language, part = of
     font: Font = _drawn([font for font in FONTS if font.part == part and font.has(language)], rng)
     layout, place = _drawn(sorted(LAYOUTS[part].items()), rng)
-    hiding, hide = _drawn(sorted(HIDINGS[part].items()), rng) if breaking else ("none", None)
+    hiding, hide = _drawn(sorted(HIDINGS[part].items()), rng) if label else ("none", None)
     ground = fitted(_drawn(grounds, rng))
     lettered = [hide(text, rng) if hide else text for text in texts]
     pixels = photographed(place(ground, lettered, font, rng), rng)

@@ -54,6 +54,8 @@ BAD_REQUESTS = [
     bad_feed("context of another type", "context", "CN", context="CN"),
     bad_feed("unreadable local time", "context.local_time.datetime", "soon",
              context={"local_time": "soon"}),
+    bad_feed("unreadable region", "context.region", "the north", "^[A-Za-z]{2,8}$",
+             context={"region": "the north"}),
     bad_feed("user id of another type", "user_id", 7, user_id=7),
     bad_feed("empty user id", "user_id", "", 1, user_id=""),
     bad_feed("user id too long", "user_id", "x" * 100 + "…", 128, user_id="x" * 129),

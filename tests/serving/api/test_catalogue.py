@@ -9,6 +9,8 @@ import pytest
 
 from tests.serving.api.conftest import Served
 
+PICTURE = b"\x89PNG\r\n\x1a\n and more"
+
 
 def item(item_id: str = "tea-1", **changes: Any) -> dict[str, Any]:
     row = {"item_id": item_id, "kind": "product", "creator_id": "c-1", "title": "茶壶"}
@@ -55,6 +57,32 @@ def test_a_bad_batch_body_is_refused(served: Served, body: dict[str, Any], field
     assert refused.json()["error"]["details"][0]["field"] == field
 
 
+@pytest.mark.parametrize(
+    ("wrong", "value", "limit"),
+    [
+        ({"in_stock": "no"}, "no", None),
+        ({"price": "9.5"}, "9.5", None),
+        ({"published_at_ms": True}, True, None),
+        ({"duration_ms": 1.5}, 1.5, None),
+        ({"price": -1}, -1, 0),
+        ({"title": "t" * 501}, "t" * 100 + "…", 500),
+    ],
+)
+def test_a_fault_of_a_row_tells_value_and_limit(
+    served: Served, wrong: dict[str, Any], value: Any, limit: Any
+) -> None:
+    (detail,) = put(served, item(**wrong)).json()["error"]["details"]
+    assert detail["field"] == f"items.0.{next(iter(wrong))}"
+    assert (detail["value"], detail["limit"]) == (value, limit)
+
+
+def test_changing_an_item_of_the_bundle_tells_the_way_out(served: Served) -> None:
+    for method in ("PATCH", "DELETE"):
+        refused = served.client.request(method, "/v1/items/item-7", json={})
+        assert refused.status_code == 404
+        assert "PUT /v1/items" in refused.json()["error"]["message"]
+
+
 def test_a_bad_patch_changes_nothing(served: Served) -> None:
     put(served, item())
     for change in ({"price": -1}, {"surprise": 1}, {"item_id": "other"}):
@@ -80,16 +108,16 @@ def upload(served: Served, content: bytes, mime: str = "image/png") -> Any:
 
 
 def test_media_is_kept_once_under_its_checksum_and_may_then_be_named(served: Served) -> None:
-    sha256 = hashlib.sha256(b"picture").hexdigest()
+    sha256 = hashlib.sha256(PICTURE).hexdigest()
     media = [{"sha256": sha256, "mime": "image/png"}]
     assert put(served, item(media=media)).status_code == 422
-    first = upload(served, b"picture")
+    first = upload(served, PICTURE)
     assert first.status_code == 201
     assert (first.json()["sha256"], first.json()["created"]) == (sha256, True)
-    assert upload(served, b"picture").json()["created"] is False
+    assert upload(served, PICTURE).json()["created"] is False
     kept = [path for path in served.services.media.rglob("*") if path.is_file()]
     assert [path.name for path in kept] == [sha256]
-    assert kept[0].read_bytes() == b"picture"
+    assert kept[0].read_bytes() == PICTURE
     assert put(served, item(media=media)).status_code == 200
 
 
@@ -99,8 +127,15 @@ def test_bad_media_is_refused_and_leaves_nothing(served: Served) -> None:
     assert upload(served, b"").status_code == 422
     assert upload(served, bytes(limit + 1)).status_code == 413
     assert not [path for path in served.services.media.rglob("*") if path.is_file()]
-    assert upload(served, b"y").status_code == 201
-    assert upload(served, b"y", "video/mp4").json()["error"]["code"] == "conflict"
+    for content in (b"<svg/>", b"picture", PICTURE[:4]):
+        assert upload(served, content).json()["error"]["code"] == "unsupported_format"
+    refused = upload(served, PICTURE, "video/mp4").json()["error"]
+    assert refused["code"] == "another_format"
+    assert "image/png" in refused["message"]
+    assert not [path for path in served.services.media.rglob("*") if path.is_file()]
+    film = b"\x00\x00\x00\x18ftypmp42"
+    assert upload(served, film, "video/mp4").status_code == 201
+    assert upload(served, film, "video/quicktime").json()["error"]["code"] == "conflict"
 
 
 def test_a_full_disk_leaves_nothing_of_an_upload(
@@ -111,14 +146,14 @@ def test_a_full_disk_leaves_nothing_of_an_upload(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        refused = upload(served, b"picture")
+        refused = upload(served, PICTURE)
     assert (refused.status_code, refused.json()["error"]["code"]) == (507, "storage_full")
     assert not [path for path in served.services.media.rglob("*") if path.is_file()]
-    assert upload(served, b"picture").status_code == 201
+    assert upload(served, PICTURE).status_code == 201
 
 
 def test_media_of_more_bytes_than_another_body_may_have_is_taken(served: Served) -> None:
-    assert upload(served, bytes(3 << 20)).status_code == 201
+    assert upload(served, PICTURE + bytes(3 << 20)).status_code == 201
 
 
 def test_a_creator_is_suspended_and_restored(served: Served) -> None:

@@ -78,6 +78,10 @@ def test_another_replica_follows(served: Served) -> None:
         ({"kind": "boost", "target": "item:i", "value": 11}, "value"),
         ({"kind": "boost", "target": "item:", "value": 2}, "target"),
         ({"kind": "bury", "target": "shop:s"}, "target"),
+        ({"kind": "bury", "target": "item:i", "value": 2}, "value"),
+        ({"kind": "kill", "target": "ranker", "value": 2}, "value"),
+        ({"kind": "kill", "target": "ranker", "until": "2020-01-01T00:00:00Z"}, "until"),
+        ({"kind": "kill", "target": "ranker", "region": "the north"}, "region"),
     ],
 )
 def test_a_control_that_means_nothing_is_refused(
@@ -88,6 +92,28 @@ def test_a_control_that_means_nothing_is_refused(
     assert served.client.get(CONTROLS).json()["controls"] == []
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("pin", "item:i", 1), ("bury", "item:i", 0)),
+        (("bury", "creator:c", 0), ("boost", "creator:c", 2)),
+        (("pin", "item:i", 3), ("pin", "item:j", 3)),
+    ],
+)
+def test_a_control_against_one_that_holds_is_refused(
+    served: Served, first: tuple[str, str, int], second: tuple[str, str, int]
+) -> None:
+    one, other = (
+        {"kind": kind, "target": target, "value": value} for kind, target, value in (first, second)
+    )
+    put(served, 200, **one)
+    told = put(served, 409, **other)["error"]["message"]
+    assert all(f"{control[0]} of {control[1]}" in told for control in (first, second))
+    assert len(served.client.get(CONTROLS).json()["controls"]) == 1
+    put(served, 200, **other, region="CN")  # an exception for one region
+    put(served, 200, **one)  # the same again
+
+
 def test_controls_hold_on_their_surface_until_they_are_over() -> None:
     controls = [
         Control("pin", "item:a", surface="home", value=3.0),
@@ -95,7 +121,7 @@ def test_controls_hold_on_their_surface_until_they_are_over() -> None:
         Control("bury", "category:tea", until_ms=100),
         Control("kill", "ranker"),
     ]
-    assert [fault_of(one) for one in controls] == [None] * 4
+    assert [fault_of(one, 0) for one in controls] == [None] * 4
     rules = controlled(RULES, controls, "home", "CN", 99)
     assert rules.pins == (Pin("a", 3),)
     assert rules.boosts == (Boost("creator", "c", 2.0), Boost("category", "tea", 0.0))

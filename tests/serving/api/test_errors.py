@@ -1,9 +1,12 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
+from serving.api.body_limit import BodyLimit
 from serving.api.errors import ApiError, ErrorAnswer, shown
 from serving.live.state import UserState
 from tests.serving.api.bad_requests import BAD_REQUESTS, EVENT, BadRequest
@@ -92,12 +95,30 @@ def test_unknown_paths_and_methods(
         assert response.headers["allow"]
 
 
-def test_an_announced_body_above_the_limit_is_refused_unread(served: Served) -> None:
+def test_an_announced_body_above_the_limit_is_refused(served: Served) -> None:
     response = served.client.post("/v1/events", content=b"x" * (LIMIT_BYTES + 1))
     error = refusal(response).error
     assert (response.status_code, error.code) == (413, "body_too_large")
     assert (error.details[0].field, error.details[0].limit) == ("body", LIMIT_BYTES)
     assert error.details[0].value == LIMIT_BYTES + 1
+
+
+def test_who_announced_a_body_writes_it_to_its_end_before_the_answer() -> None:
+    told: list[str] = []
+
+    async def receive() -> Message:
+        told.append("read")
+        return {"type": "http.request", "body": b"x" * 60, "more_body": len(told) < 3}
+
+    async def send(message: Message) -> None:
+        told.append(message["type"])
+
+    async def unreached(*_: Any) -> None:
+        raise AssertionError("the body was let in")
+
+    scope = {"type": "http", "path": "/", "headers": [(b"content-length", b"180")]}
+    asyncio.run(BodyLimit(unreached, limit_bytes=100)(scope, receive, send))
+    assert told == ["read"] * 3 + ["http.response.start", "http.response.body"]
 
 
 def test_a_chunked_body_above_the_limit_is_refused_before_its_end(served: Served) -> None:

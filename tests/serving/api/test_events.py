@@ -93,6 +93,22 @@ def test_every_bad_field_of_a_line_is_named(served: Served) -> None:
     assert not kept(served)
 
 
+def test_a_fault_of_the_batch_names_its_lines(served: Served) -> None:
+    late = play(2, time=NOW + 10**9)
+    refused = send_lines(served, "\n\n".join(json.dumps(one) for one in (play(1), late, play(1))))
+    told = error(refused)
+    assert [one.field for one in told.details] == ["line 3.time", "line 5.event_id"]
+    assert told.details[1].message == "repeats the event_id of line 1"
+    assert told.message.startswith("line 3.time: ")
+    assert not kept(served)
+
+
+def test_a_known_id_with_another_body_names_its_line(served: Served) -> None:
+    assert send_lines(served, json.dumps(play(1))).status_code == 202
+    refused = send_lines(served, "\n".join(["", json.dumps(play(1, type="like"))]))
+    assert [one.field for one in error(refused).details] == ["line 2.event_id"]
+
+
 def test_two_events_on_one_line_are_no_event(served: Served) -> None:
     refused = send_lines(served, json.dumps(play(1)) + "," + json.dumps(play(2)))
     assert [one.field for one in error(refused).details] == ["line 1"]

@@ -36,6 +36,8 @@ def test_without_a_way_to_the_replicas_it_is_recorded_and_pending(served: Served
         ({"reason": "r"}, "item_id"),
         ({"item_id": "item-7"}, "reason"),
         ({"item_id": "item-7", "reason": ""}, "reason"),
+        ({"item_id": "item-7", "reason": " "}, "reason"),
+        ({"item_id": "item-7", "reason": "r", "region": "the north"}, "region"),
         ({"item_id": "item-7", "reason": "r", "status": "hidden"}, "status"),
     ],
 )
@@ -44,6 +46,16 @@ def test_bad_takedowns_are_refused(served: Served, body: dict[str, str], field: 
     assert answer.status_code == 422
     assert answer.json()["error"]["details"][0]["field"] == field
     assert served.services.stores.visibility.newest_sequence() == 0
+
+
+def test_an_id_that_nothing_has_is_told(served: Served) -> None:
+    row = {"item_id": "new", "kind": "video", "creator_id": "c", "published_at_ms": 1}
+    assert served.client.request("PUT", "/v1/items", json={"items": [row]}).status_code == 200
+    known = {
+        item_id: served.client.post(PATH, json={"item_id": item_id, "reason": "r"}).json()["known"]
+        for item_id in ("item-7", "new", "itme-7")
+    }
+    assert known == {"item-7": True, "new": True, "itme-7": False}
 
 
 @pytest.fixture

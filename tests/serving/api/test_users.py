@@ -41,6 +41,18 @@ def test_bad_facts_are_refused(served: Served, body: dict[str, Any]) -> None:
     assert served.client.get(PATH).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("facts", "value"), [({"birth_year": 1500}, 1500), ({"time_zone": "Moon/Base"}, "Moon/Base")]
+)
+def test_the_bad_fact_is_named_and_no_other_is_shown(
+    served: Served, facts: dict[str, Any], value: Any
+) -> None:
+    refused = served.client.request("PUT", PATH, json={"region": "CN"} | facts).json()["error"]
+    (detail,) = refused["details"]
+    assert (detail["field"], detail["value"]) == (next(iter(facts)), value)
+    assert "Value error" not in refused["message"]
+
+
 def test_the_export_holds_facts_and_behaviour(served: Served) -> None:
     assert served.client.get(f"{PATH}/export").status_code == 404
     event = {"event_id": "e", "user_id": "u-1", "item_id": "item-1", "type": "like"}

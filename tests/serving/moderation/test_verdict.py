@@ -11,6 +11,7 @@ import pytest
 from configs.labels import Action, load_labels
 from configs.policy import Policies, Surface, Thresholds, load_policies
 from models.arrays import Vectors
+from models.modalities import Modality
 from serving.moderation.certificates import (
     EVERYTHING,
     Certificate,
@@ -18,6 +19,7 @@ from serving.moderation.certificates import (
     Judge,
     Side,
 )
+from serving.moderation.findings import Found
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.verdict import LabelVerdict, Moderator, Verdict, strongest, weaker
 
@@ -79,6 +81,24 @@ def test_the_most_useful_text_values_the_content() -> None:
         {"strong_use": 0.5, "weak_use": 0.3, "no_use": 0.2}
     )
     assert moderator().judge([]).content_value is None
+
+
+class Mean:
+    """A fusion by the mean of the modalities."""
+
+    def fused(self, scores: Mapping[Modality, Mapping[str, float]]) -> dict[str, float]:
+        names = {name for of in scores.values() for name in of}
+        return {name: float(np.mean([of[name] for of in scores.values()])) for name in names}
+
+
+def test_a_fusion_joins_what_modalities_say() -> None:
+    found = Found({"text": {"hate": 0.2}, "ocr": {"hate": 0.8}})
+    judge, names = moderator(), frozenset({"hate"})
+    ruling = judge.policies.of("CN")
+    likeliest = judge._labels(names, found, ruling)
+    joined = replace(judge, fusion=Mean())._labels(names, found, ruling)
+    assert (likeliest[0].score, joined[0].score) == pytest.approx((0.8, 0.5))
+    assert dict(joined[0].by_modality) == {"text": 0.2, "ocr": 0.8}
 
 
 def certificate(side: Side, label: str, threshold: float, **changed: Any) -> Certificate:

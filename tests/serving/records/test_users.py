@@ -38,7 +38,7 @@ def test_a_user_comes_back_and_is_corrected_whole(records: Records) -> None:
     ("change", "said"),
     [
         ({"time_zone": "Mars/Base"}, "IANA"),
-        ({"birth_year": 1800}, "birth_year must lie in"),
+        ({"birth_year": 1800}, "birth_year = 1800: must lie in"),
         ({"surprise": 1}, "surprise"),
         ({"user_id": ""}, "user_id"),
     ],
