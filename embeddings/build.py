@@ -27,7 +27,7 @@ from embeddings.index_training import build_index
 from embeddings.towers import ITEM_TOWER, USER_TOWER, run_item_tower, run_user_tower
 from models.arrays import Vectors
 from models.bundle import Bundle, BundleError, Manifest, Provenance, load_session, seal
-from models.features import HistoryBatch, history_vectors
+from models.features import HistoryBatch, history_vectors, item_features
 
 BATCH_ITEMS = 4096
 GOLDEN_QUERIES = 16
@@ -39,7 +39,7 @@ def embed_catalogue(tower: ort.InferenceSession, items: pa.Table) -> tuple[Vecto
     for start in tqdm(range(0, items.num_rows, BATCH_ITEMS), "embedding items", delay=2):
         records = items.slice(start, BATCH_ITEMS).to_pylist()
         rows = np.arange(start + 1, start + 1 + len(records), dtype=np.int64)
-        parts.append(run_item_tower(tower, records, rows))
+        parts.append(run_item_tower(tower, item_features(records), rows))
     return np.concatenate([h for h, _ in parts]), np.concatenate([r for _, r in parts])
 
 

@@ -26,7 +26,7 @@ from embeddings.towers import (
 from embeddings.vocabulary import Vocabulary
 from models.arrays import Mask, Rows, Vectors
 from models.bundle import MANIFEST, Bundle, BundleError, Manifest, load_array, open_bundle
-from models.features import ACTION_CODES, HistoryBatch, history_vectors
+from models.features import ACTION_CODES, HistoryBatch, history_vectors, item_features
 
 KIND: Literal["feed"] = "feed"
 ITEMS = "items.parquet"
@@ -91,7 +91,7 @@ class FeedModel:
 
     def embed(self, items: Sequence[Mapping[str, Any]]) -> tuple[Vectors, Vectors]:
         """Return history [B, H] and retrieval vectors [B, D] of items by their content alone."""
-        return run_item_tower(self.item_tower, items, np.zeros(len(items), np.int64))
+        return run_item_tower(self.item_tower, item_features(items), np.zeros(len(items), np.int64))
 
 
 def best_of_interests(rows: Rows, scores: Vectors, k: int) -> tuple[Rows, Vectors]:
@@ -196,7 +196,8 @@ def _verify_interests(model: FeedModel, interests: Vectors, folder: Path) -> Non
 
 def _verify_item_tower(model: FeedModel, folder: Path) -> None:
     rows = np.unique(np.linspace(0, len(model.vocabulary) - 1, GOLDEN_K).astype(np.int64))
-    found = run_item_tower(model.item_tower, model.items.take(rows).to_pylist(), rows + 1)
+    features = item_features(model.items.take(rows).to_pylist())
+    found = run_item_tower(model.item_tower, features, rows + 1)
     tables = {HISTORY_VECTORS: model.history_table, RETRIEVAL_VECTORS: model.retrieval_vectors}
     for (name, table), vectors in zip(tables.items(), found, strict=True):
         if (off := _difference(vectors, table[rows])) > TOLERANCE:

@@ -38,6 +38,13 @@ class GrowingRows:
         self._room[self._count : count] = vectors
         self._count = count
 
+    def put(self, rows: Rows, vectors: NDArray[Any]) -> None:
+        """Write values [B, D] into rows [B]; those past the last are added, none left out."""
+        last = int(rows.max(initial=-1))
+        if last >= self._count:
+            self.append(np.zeros((last + 1 - self._count, self._room.shape[1]), self._room.dtype))
+        self._room[rows] = vectors
+
 
 class LayeredRows:
     """[N + F, D]: rows of a table that does not change, and rows that came later."""

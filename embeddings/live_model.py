@@ -1,12 +1,13 @@
 """A bundle's model with the items that came or changed after it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.content import Content
 from embeddings.feed_model import FeedModel, best_of_interests
 from embeddings.fresh import FreshIndex, LayeredRows
 from embeddings.ranker_model import Ranker, RankerTables
@@ -102,18 +103,20 @@ class LiveModel:
         rows, scores = self.index.search(interests, k, allowed)
         return best_of_interests(rows, scores, k)
 
-    def embed(self, items: Sequence[Mapping[str, Any]]) -> Embedded:
-        """Return the vectors of item records; those of the bundle keep what it learned of them."""
-        ids = tuple(str(item["item_id"]) for item in items)
-        known = self.bundle.vocabulary.rows(ids)
-        history, retrieval = run_item_tower(self.bundle.item_tower, items, known + 1)
-        if self.bundle.ranker is None:
+    def embed(self, content: Content) -> Embedded:
+        """Return the vectors of items; those of the bundle keep what it learned of them."""
+        ids, bundle = content.item_ids, self.bundle
+        known = bundle.vocabulary.rows(ids)
+        history, retrieval = run_item_tower(bundle.item_tower, content.features, known + 1)
+        if bundle.ranker is None:
             return Embedded(ids, history, retrieval)
-        return Embedded(ids, history, retrieval, *self.bundle.ranker.embed(items, retrieval))
+        halves = bundle.ranker.halves(content.traits, retrieval)
+        return Embedded(ids, history, retrieval, content.keys, halves)
 
     def put(self, embedded: Embedded) -> Rows:
         """Let items be found by these vectors, and return their rows [B]."""
-        new = [n for n in range(len(embedded.item_ids)) if not self._kept(embedded, n)]
+        rows = self.vocabulary.rows(embedded.item_ids).tolist()
+        new = [n for n, row in enumerate(rows) if row < 0 or not self._kept(embedded, n, row)]
         if new:
             self._append(embedded, new)
         return self.vocabulary.rows(embedded.item_ids)
@@ -125,11 +128,9 @@ class LiveModel:
             self.index.remove(row)
         return row
 
-    def _kept(self, embedded: Embedded, n: int) -> bool:
+    def _kept(self, embedded: Embedded, n: int, row: int) -> bool:
         """Whether an item keeps its row; a late one gets its new vectors there."""
-        row, retrieval = self.vocabulary.row(embedded.item_ids[n]), embedded.retrieval[n]
-        if row is None:
-            return False
+        retrieval = embedded.retrieval[n]
         if (late := row - len(self.bundle.vocabulary)) >= 0:
             self.index.replace(row, retrieval)
             self.retrieval_vectors.fresh.vectors[late] = retrieval

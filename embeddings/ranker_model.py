@@ -1,9 +1,9 @@
 """The ranker of a feed bundle: features of one request and its candidates, and the ONNX model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import onnxruntime as ort
@@ -31,8 +31,6 @@ from models.ranking_features import (
     counter_features,
     interest_features,
     item_block,
-    item_keys,
-    item_traits,
     read,
     unit,
     user_features,
@@ -65,7 +63,8 @@ class RankerFacts(Section):
     """``ranker.json``: what the ranker predicts and what was usual where it was trained.
 
     `overall` holds the rate of every task of ``TASKS``, 0 where the data lack it; `impressions` is
-    the mean of the items that were shown; `base_ms` the moment of ``ranker_counters.npy``.
+    the mean of the items that were shown; `base_ms` the moment of ``ranker_counters.npy``: nothing
+    later was learned from. `seed` is that of the fit, None where it is the bundle's.
     """
 
     tasks: tuple[str, ...]
@@ -73,6 +72,7 @@ class RankerFacts(Section):
     overall: tuple[float, ...]
     impressions: float = Field(ge=0)
     base_ms: int = Field(ge=0)
+    seed: int | None = None
 
     @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:
@@ -182,19 +182,18 @@ class Ranker:
             predictions[:, columns] = said[0]
         return predictions
 
-    def embed(self, items: Sequence[Mapping[str, Any]], retrieval: Vectors) -> tuple[Keys, Vectors]:
-        """Return keys [B, len(KEYS)] and halves [B, W] of items that the bundle does not know.
+    def halves(self, traits: Vectors, retrieval: Vectors) -> Vectors:
+        """Return halves [B, W] of items that the bundle does not know.
 
         Args:
-            items: records of the Item contract. retrieval: [B, D] of the item tower.
+            traits: [B, TRAITS] of `item_traits`. retrieval: [B, D] of the item tower.
         """
-        if not len(items):
-            return item_keys([]), np.zeros((0, self.width), np.float32)
-        traits = np.stack([item_traits(item) for item in items])
-        unknown = np.zeros((len(items), len(TASKS) + 1), np.float32)
+        if not len(traits):
+            return np.zeros((0, self.width), np.float32)
+        unknown = np.zeros((len(traits), len(TASKS) + 1), np.float32)
         block = item_block(traits, unknown, retrieval)
-        halves = self.item_half.run(["item_half"], {"item": block})[0]
-        return item_keys(items), halves
+        halves: Vectors = self.item_half.run(["item_half"], {"item": block})[0]
+        return halves
 
     @property
     def width(self) -> int:

@@ -1,6 +1,6 @@
 """The two towers as ONNX models: opened with their dimensions checked, and run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import onnxruntime as ort
@@ -11,7 +11,7 @@ from models.features import (
     NUMERIC_FEATURES,
     TOKENS_PER_ITEM,
     HistoryBatch,
-    item_features,
+    ItemFeatures,
 )
 
 USER_TOWER = "user_tower.onnx"
@@ -106,19 +106,18 @@ def run_user_tower(
 
 
 def run_item_tower(
-    tower: ort.InferenceSession, items: Sequence[Mapping[str, Any]], tower_rows: Rows
+    tower: ort.InferenceSession, features: ItemFeatures, tower_rows: Rows
 ) -> tuple[Vectors, Vectors]:
-    """Return history [B, H] and retrieval vectors [B, D] of item records.
+    """Return history [B, H] and retrieval vectors [B, D] of items.
 
     Args:
         tower: the item tower.
-        items: records of the Item contract.
+        features: content of the items.
         tower_rows: [B] item row + 1, or 0 for an item that the model does not know.
 
     Raises:
         BundleError: the model cannot run on them.
     """
-    features = item_features(items)
     inputs = {"item_rows": tower_rows, "tokens": features.tokens, "numeric": features.numeric}
     history, retrieval = _run(tower, ITEM_TOWER, ["history_vectors", "retrieval_vectors"], inputs)
     return history, retrieval

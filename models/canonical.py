@@ -23,7 +23,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _GAPS = re.compile(
     rf"(?<=[{CJK}]){_NOISE}{{1,4}}(?=[{CJK}a-z0-9])|(?<=[a-z0-9]){_NOISE}{{1,4}}(?=[{CJK}])"
 )
-_SINGLES = re.compile(rf"(?<![a-z0-9])[a-z0-9@$!](?:{_NOISE}{{1,3}}[a-z0-9@$!]){{2,}}(?![a-z0-9])")
+_SINGLES = re.compile(rf"(?<![a-z0-9])[a-z0-9@$!](?:{_NOISE}{{1,3}}[a-z0-9@$!%]){{2,}}(?![a-z0-9])")
 _INNER = re.compile(r"(?<=[a-z])[_|~·•^]{1,3}(?=[a-z])")
 _REPEATS = re.compile(r"([^\W\d]|[!?。,~])\1{2,}")
 _LEET_WORD = re.compile(r"[a-z0-9@$!|+]{3,40}")

@@ -33,6 +33,7 @@ KEYS = ("creator", "category", "length", "kind")  # what two items may have in c
 Keys = NDArray[np.int32]
 KINDS = ("video", "live", "product", "image")
 LENGTHS = 18  # half-octaves from one second up; the last is open
+TRAITS = len(KINDS) + LENGTHS + 4
 READ_ITEMS = 80  # newest distinct items of a history that affinities look at
 RECENCY = 0.93  # weight of an item against the next newer one
 NEWEST = 5  # items of a group that a mean cosine is taken over
@@ -184,8 +185,8 @@ def length_bucket(duration_ms: float | None) -> int | None:
 
 
 def item_traits(item: Mapping[str, Any]) -> Vectors:
-    """[T] what one item record says apart from its vectors: kind, length, price."""
-    traits = np.zeros(len(KINDS) + LENGTHS + 4, np.float32)
+    """[TRAITS] what one item record says apart from its vectors: kind, length, price."""
+    traits = np.zeros(TRAITS, np.float32)
     if item.get("kind") in KINDS:
         traits[KINDS.index(item["kind"])] = 1.0
     duration_ms, price = item.get("duration_ms"), item.get("price")
@@ -201,7 +202,7 @@ def item_block(traits: Vectors, earlier: Vectors, retrieval: Vectors) -> Vectors
     """[N, I] all that the item part of the first layer reads.
 
     Args:
-        traits: [N, T] of `item_traits`.
+        traits: [N, TRAITS] of `item_traits`.
         earlier: [N, len(TASKS) + 1] how each fared before the log that was learned from; zeros for
             items that came later.
         retrieval: [N, D].

@@ -32,7 +32,7 @@ from serving.feed.engine import FeedEngine
 from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.limits import audience_rules, ladder_rules
 from serving.feed.rules import FeedRules
-from serving.feed.shelf import Shelf, make_shelf
+from serving.feed.shelf import Shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
 from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat, warm_up
@@ -44,7 +44,7 @@ from serving.live.redis_state import DiskReserve, RedisState
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live.wire import state_client
-from serving.live_items import LiveItems, follow_catalogue, shelved
+from serving.live_items import LiveItems, follow_catalogue, shelf_of
 from serving.moderators import (
     connect_moderation,
     load_moderator,
@@ -76,6 +76,19 @@ class Settings:
     rulebook: Rulebook
 
 
+@dataclass(frozen=True)
+class Duties:
+    """What a process does besides what all do.
+
+    Attributes:
+        feeds: makes pages, so it keeps copies of the exploration ladder and of what trends.
+        moderates: judges content, if a moderation bundle is published.
+    """
+
+    feeds: bool = True
+    moderates: bool = True
+
+
 def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the configuration of serving and of every surface.
 
@@ -95,7 +108,7 @@ def build(
     state: OnlineState,
     process: str = "0",
     host_returns_id: bool = False,
-    moderates: bool = True,
+    duties: Duties = Duties(),
 ) -> FastAPI:
     """Return the app that serves the current bundle.
 
@@ -104,16 +117,17 @@ def build(
         state: what users did and saw.
         process: names the access log of this process among those of the same machine.
         host_returns_id: the server itself answers with the request's X-Request-ID.
-        moderates: this process judges content, if a moderation bundle is published.
+        duties: of this process.
 
     Raises:
         BundleError: no bundle is published, or it is damaged; names the file.
     """
     serving = settings.serving
-    services = services_of(settings, state, moderates)
+    services = services_of(settings, state, duties.moderates)
     stores = services.stores
     services.metrics.bundle.labels(services.bundle.version).set(1)
-    warm_up(services.bundle, services)
+    if duties.feeds:
+        warm_up(services.bundle, services)
     if serving.access.required:
         services.gate = Gate(services.stores.keys.find)
     services.background += [
@@ -124,10 +138,11 @@ def build(
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
     if serving.state.url is not None:
-        follow_bundles(services, serving, serving.state.live_url or serving.state.url)
+        follow_bundles(services, serving, duties)
         follow_visibility(services, serving.state)
-        follow_ladder(services, serving)
-        follow_trends(services, serving)
+        if duties.feeds:
+            follow_ladder(services, serving)
+            follow_trends(services, serving)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -196,13 +211,15 @@ def follow_rule_files(services: Services, settings: Settings) -> None:
     )
 
 
-def follow_bundles(services: Services, serving: ServingConfig, url: str) -> None:
+def follow_bundles(services: Services, serving: ServingConfig, duties: Duties) -> None:
     """Let the process change its bundles when their pointers do."""
+    url = serving.state.live_url or serving.state.url
+    assert url is not None  # noqa: S101 - asked by `build`
     timeout_s = serving.state.write_timeout_ms / 1000
     client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
     limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
     rules, root = services.rules(None), serving.bundles
-    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules))
+    feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules), duties.feeds)
     connect(services, KIND, RedisBoard(client, KIND), feed, limits)
     if desk := services.moderation:
         kind = text_model.KIND
@@ -291,11 +308,12 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
         BundleError: a file is damaged or the parts disagree; names the file.
     """
     model = load_feed_model(folder)
-    reference = engine_of(model)
+    shelf = shelf_of(model)
+    reference = engine_of(model, shelf)
     rules = rules.unhurried
     question = golden_question(model.vocabulary)
     page = reference.feed(question, rules)
-    items = LiveItems(model)
+    items = LiveItems(model, shelf.copied())
     exploration = LadderExploration(np.random.default_rng())
     engine = FeedEngine(
         items.model,
@@ -310,9 +328,8 @@ def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
     return ServedBundle(items, engine, reference, question, rules, answer, exploration)
 
 
-def engine_of(model: FeedModel) -> FeedEngine:
+def engine_of(model: FeedModel, shelf: Shelf) -> FeedEngine:
     """Return the engine over a model's own items."""
-    shelf = make_shelf(shelved(model), model.popularity)
     length = model.manifest.dimensions["history_length"]
     board = board_of(model, shelf)
     return FeedEngine(model, shelf, length, ranker=model.ranker, signals=board)

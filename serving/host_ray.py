@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from configs.schema import RaySection
 from serving.api.probes import answers_well
 from serving.api.services import Services
-from serving.app import Settings, build, open_state
+from serving.app import Duties, Settings, build, open_state
 
 KEEP_ALIVE_S = 600  # longer than HAProxy keeps idle connections, so that it closes them first
 
@@ -28,14 +28,13 @@ class Application:
 
     Attributes:
         prefix: "/" is every path that no other application has.
-        replicas: how many processes.
-        moderates: they judge content too.
+        replicas: how many processes. duties: of each.
     """
 
     name: str
     prefix: str
     replicas: int
-    moderates: bool = False
+    duties: Duties
 
 
 def applications(section: RaySection) -> list[Application]:
@@ -45,9 +44,11 @@ def applications(section: RaySection) -> list[Application]:
     so they share the application of all other paths.
     """
     return [
-        Application("feed", "/v1/feed", section.replicas),
-        Application("events", "/v1/events", section.event_replicas),
-        Application("other", "/", section.other_replicas, moderates=True),
+        Application("feed", "/v1/feed", section.replicas, Duties(moderates=False)),
+        Application(
+            "events", "/v1/events", section.event_replicas, Duties(feeds=False, moderates=False)
+        ),
+        Application("other", "/", section.other_replicas, Duties()),
     ]
 
 
@@ -71,23 +72,23 @@ class WholePaths:
 class Replica:
     """One process that answers requests."""
 
-    def __init__(self, settings: Settings, first: int = 0, moderates: bool = True) -> None:
+    def __init__(self, settings: Settings, first: int, duties: Duties) -> None:
         """Build nothing yet.
 
         Args:
             settings: everything that is configured.
             first: number of the application's first process among all of this machine.
-            moderates: judge content too.
+            duties: of the application.
         """
         self._settings = settings
         self._first = first
-        self._moderates = moderates
+        self._duties = duties
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the app here: it holds sessions and sockets that cannot be sent."""
         number = self._first + serve.get_replica_context().rank.rank
         state = open_state(self._settings.serving.state)
-        app = build(self._settings, state, str(number), True, self._moderates)
+        app = build(self._settings, state, str(number), True, self._duties)
         app.add_middleware(WholePaths)
         self._services: Services = app.state.services
         return app
@@ -138,7 +139,7 @@ def target(settings: Settings, part: Application, first: int) -> RunTarget:
         ray_actor_options={"num_cpus": 1},
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
-    return RunTarget(replica.bind(settings, first, part.moderates), part.name, part.prefix)
+    return RunTarget(replica.bind(settings, first, part.duties), part.name, part.prefix)
 
 
 def stop() -> None:

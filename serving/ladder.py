@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -82,7 +83,8 @@ class LadderKeeper:
             StateUnreachableError: the state cannot be read or written now.
         """
         items, now_ms = self.serving(), self.clock_ms()
-        found = await self.ladder.rungs(await self.ladder.item_ids(), now_ms)
+        decides = await self.ladder.promotes(self.name, round(LEASES * self.interval_s * 1000))
+        found = await self.ladder.rungs(await self.ladder.item_ids(), now_ms, evidence=decides)
         rows = items.model.vocabulary.rows(rung.item_id for rung in found)
         rungs = _with_codes(found, rows, items.shelf)
         vectors = items.model.retrieval_vectors[np.maximum(rows, 0)]
@@ -91,33 +93,37 @@ class LadderKeeper:
             openings_of, rungs, rows, vectors, viewers, self.rules, now_ms
         )
         items.exploration.show(openings, self.match)
-        if await self.ladder.promotes(self.name, round(LEASES * self.interval_s * 1000)):
-            await self._open(items, set(rungs.item_ids), now_ms)
+        if decides:
+            if self.mirror.trusted(time.monotonic()):  # to an unread one all is visible
+                await self._open(items, set(rungs.item_ids), now_ms)
             creators = dict(zip(rungs.item_ids, rows.tolist(), strict=True))
             for move in decided(rungs, self.rules, now_ms):
                 creator_id = _creator(items.shelf, creators[move.item_id])
                 await self.ladder.move(move, creator_id, now_ms)
 
     async def _open(self, items: OfItems, known: set[str], now_ms: int) -> None:
-        new = [one for one in self._new_items(items, now_ms) if one[0] not in known]
-        new = new[:OPENED_AT_ONCE]
+        new = self._new_items(items, known, now_ms)[:OPENED_AT_ONCE]
         standings = await self.ladder.standings([creator for _, creator, _ in new])
         for (item_id, creator_id, grade), standing in zip(new, standings, strict=True):
             budget = first_budget(grade, standing, self.rules)
             await self.ladder.open(item_id, creator_id, budget, now_ms)
 
-    def _new_items(self, items: OfItems, now_ms: int) -> list[tuple[str, str, str | None]]:
-        """Id, creator and grade of the items that came lately and may be shown to everyone."""
+    def _new_items(
+        self, items: OfItems, known: set[str], now_ms: int
+    ) -> list[tuple[str, str, str | None]]:
+        """Id, creator and grade of unknown items that came lately and may be shown to everyone."""
         facts = items.shelf.facts
         age_ms = now_ms - facts.column("published_at_ms")
         fresh = (age_ms >= 0) & (age_ms < self.rules.lifetime_ms) & ~facts.column("removed")
         found = []
         for row in np.flatnonzero(fresh).tolist():
-            item_id, creator_id = items.model.vocabulary.item_id(row), _creator(items.shelf, row)
+            if (item_id := items.model.vocabulary.item_id(row)) in known:
+                continue
+            creator_id = _creator(items.shelf, row)
             if self.mirror.status(item_id, creator_id, ANY, ANY) == "visible":
                 grade = int(facts.column("shop_grade")[row])
-                known = None if grade == UNKNOWN else facts.shop_grades.values[grade]
-                found.append((item_id, creator_id, known))
+                shop_grade = None if grade == UNKNOWN else facts.shop_grades.values[grade]
+                found.append((item_id, creator_id, shop_grade))
         return found
 
 

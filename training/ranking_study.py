@@ -17,6 +17,7 @@ from training.ranking_arrays import (
     Catalogue,
     Places,
     catalogue_of,
+    cross_with,
     places_of,
     rates_of,
     told_tasks,
@@ -31,6 +32,7 @@ from training.ranking_examples import (
 )
 
 VALID_SHARE = 0.1  # of the log's time, as the protocols have it
+NEAR = 2_000  # impressions between which counters hardly differ
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,31 @@ def as_requests(model: FeedModel, study: Study, chosen: Mask) -> Study:
     user, pairs = user_and_cross(model, asked, study.past, study.catalogue, study.places)
     counts = taken(study.counts, chosen)
     return replace(study, shown=shown, counts=counts, user=user, pairs=pairs)
+
+
+def unshown(model: FeedModel, study: Study, per_impression: int, seed: int) -> tuple[Study, Rows]:
+    """Pairs that might have been: each impression's user with other items of about the same time.
+
+    Counters are those of the impressions that the items are taken from; labels mean nothing.
+
+    Returns:
+        The pairs, and for each of them the impression whose user and moment it has.
+    """
+    count = len(study.shown)
+    owners = np.repeat(np.arange(count), per_impression)
+    steps = np.random.default_rng(seed).integers(-NEAR, NEAR + 1, len(owners))
+    others = np.clip(owners + steps, 0, count - 1)
+    rows = study.shown.item_rows[others]
+    wanted = rows.reshape(count, per_impression)
+    pairs = cross_with(model, study.shown, study.past, study.catalogue, wanted)
+    asked = replace(
+        study,
+        shown=replace(study.shown.take(owners), item_rows=rows),
+        counts=taken(study.counts, others),
+        user=study.user[owners],
+        pairs=pairs.reshape(len(owners), -1),
+    )
+    return asked, owners
 
 
 def counters_at(shown: Impressions, published: Rows, end_ms: int) -> ItemCounters:

@@ -41,12 +41,16 @@ class VersionAnswer(BaseModel):
 
 
 class ReplicaAnswer(BaseModel):
-    """Where one live replica stands; `fault` is why its last staging failed."""
+    """Where one live replica stands.
+
+    `fault` is why its last staging failed, `staging_s` how long the last that did not fail took.
+    """
 
     replica: str
     serving: str
     staged: str | None
     fault: str | None
+    staging_s: float | None
 
 
 class KindAnswer(BaseModel):
@@ -186,5 +190,9 @@ def version_answer(manifest: Manifest) -> VersionAnswer:
 def replica_answer(name: str, report: Report) -> ReplicaAnswer:
     """Show a replica."""
     return ReplicaAnswer(
-        replica=name, serving=report.serving, staged=report.staged, fault=report.fault
+        replica=name,
+        serving=report.serving,
+        staged=report.staged,
+        fault=report.fault,
+        staging_s=report.staging_s,
     )

@@ -14,10 +14,11 @@ from serving.api.job_schemas import (
 )
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import CHARACTERS_LIMIT, desk_of, refuse_unknown_surface
-from serving.api.moderation_schemas import TextPart
+from serving.api.moderation_schemas import Part, TextPart, TranscriptPart
 from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.services import Services
+from serving.moderation.desk import ModerationDesk
 from serving.moderation.posting import PostError
 from serving.records.moderation import Job, JobRow, NewJob
 
@@ -31,10 +32,7 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
     jobs = services.stores.moderation.jobs
 
     async def batch(body: BatchBody, request: Request) -> dict[str, Any]:
-        desk = desk_of(services)
-        for n, item in enumerate(body.items):
-            refuse_unknown_surface(desk, item.surface, f"items.{n}.surface")
-        check_batch(body)
+        check_batch(desk_of(services), body)
         rows = [item.model_dump(mode="json", exclude_none=True) for item in body.items]
         return await kept(NewJob("batch", asked(services, body.webhook), rows), request)
 
@@ -51,16 +49,7 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
         return told(job) | {"request_id": request.scope[ID]}
 
     async def results(_: None, request: Request) -> dict[str, Any]:
-        job = await recorded(jobs.get, request.path_params["job_id"])
-        after = place_of(request)
-        rows = await recorded(jobs.rows, job.job_id, after, RESULTS)
-        done = [row for row in rows if row.result is not None]
-        whole = len(done) == RESULTS
-        return {
-            "request_id": request.scope[ID],
-            "results": [told_row(row) for row in done],
-            "next": done[-1].number if whole else None,
-        }
+        return await results_of(services, request)
 
     made, tag = (UNREACHABLE, FULL), "moderation"
     routes: list[JsonRoute[Any]] = [
@@ -90,25 +79,48 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
     return routes
 
 
-def check_batch(body: BatchBody) -> None:
+async def results_of(services: Services, request: Request) -> dict[str, Any]:
+    """Return a page of a job's results, in their order."""
+    jobs = services.stores.moderation.jobs
+    job = await recorded(jobs.get, request.path_params["job_id"])
+    rows = await recorded(jobs.rows, job.job_id, place_of(request), RESULTS)
+    done = [row for row in rows if row.result is not None]
+    return {
+        "request_id": request.scope[ID],
+        "results": [told_row(row) for row in done],
+        "next": done[-1].number if len(done) == RESULTS else None,
+    }
+
+
+def check_batch(desk: ModerationDesk, body: BatchBody) -> None:
     """Refuse what could not be judged in a request either.
 
     Raises:
-        ApiError: 422; ids stand twice, or the texts of an item are too long together.
+        ApiError: 422; ids stand twice, the texts of an item are too long together, or there is no
+            such surface.
     """
+    for n, item in enumerate(body.items):
+        refuse_unknown_surface(desk, item.surface, f"items.{n}.surface")
     first: dict[str, int] = {}
     details = []
     for n, item in enumerate(body.items):
         if first.setdefault(item.id, n) != n:
             message = f"also of item {first[item.id]}"
             details.append(Detail(field=f"items.{n}.id", value=item.id, message=message))
-        count = sum(len(part.text) for part in item.parts if isinstance(part, TextPart))
+        count = sum(map(length_of, item.parts))
         if count > CHARACTERS_LIMIT:
             message, limit = "characters in all texts of the item", CHARACTERS_LIMIT
             detail = Detail(field=f"items.{n}.parts", value=count, message=message, limit=limit)
             details.append(detail)
     if details:
         raise invalid(details)
+
+
+def length_of(part: Part) -> int:
+    """Characters of a part; none of a picture."""
+    if isinstance(part, TranscriptPart):
+        return sum(len(chunk.text) for chunk in part.chunks)
+    return len(part.text) if isinstance(part, TextPart) else 0
 
 
 def asked(services: Services, webhook: Webhook | None) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import Route
 
 from serving.api.errors import ApiError, not_valid
+from serving.api.forms import FORM, read_form
 from serving.api.ndjson import NDJSON, in_lines, of_lines
 
+FILES = "tidegate.files"  # of a form, in the scope of its request
 Body = TypeVar("Body")
 
 
@@ -33,6 +35,8 @@ class JsonRoute(Generic[Body]):
         takes: media type of a body that the handler reads by itself.
         lines: the body's one list, whose entries may also come as lines of NDJSON; empty if none.
         status_of: answer -> status, where it tells how far the act has come; None for `status`.
+        form: model of the JSON fields of a form with files, which may come instead of `body`; its
+            files are in the request's scope under FILES. None takes no form.
     """
 
     path: str
@@ -47,6 +51,7 @@ class JsonRoute(Generic[Body]):
     takes: str | None = None
     lines: str = ""
     status_of: Callable[[dict[str, Any]], int] | None = None
+    form: type[BaseModel] | None = None
 
     def route(self) -> Route:
         """Return the route."""
@@ -68,9 +73,15 @@ class JsonRoute(Generic[Body]):
         """The body, and the numbers of its lines where it came as lines."""
         if self.body is None:
             return cast("Body", None), None
-        raw = await request.body()
+        mime = request.headers.get("content-type", "")
         model = cast("type[BaseModel]", self.body)
-        if self.lines and request.headers.get("content-type", "").startswith(NDJSON):
+        if self.form is not None and mime.startswith(FORM):
+            form = await read_form(request)
+            request.scope[FILES] = form.files
+            raw, model = form.body, self.form
+        else:
+            raw = await request.body()
+        if self.lines and mime.startswith(NDJSON):
             return cast("tuple[Body, list[int]]", of_lines(raw, model, self.lines))
         try:
             return cast("Body", model.model_validate_json(raw)), None

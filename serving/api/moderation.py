@@ -1,6 +1,7 @@
 """Routes of moderation queues: our own shape, OpenAI's and Perspective's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
@@ -8,10 +9,12 @@ from pydantic import BaseModel
 
 from serving.api.access import PERSPECTIVE_PATH
 from serving.api.errors import ApiError, Detail, invalid
-from serving.api.json_route import JsonRoute
+from serving.api.forms import FILE
+from serving.api.json_route import FILES, JsonRoute
 from serving.api.moderation_schemas import (
     ModerateAnswer,
     ModerateBody,
+    ModerateFields,
     ModerationsAnswer,
     ModerationsBody,
     PerspectiveAnswer,
@@ -48,10 +51,12 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
         request.scope[FACTS].update(suggestions=[verdict.suggestion for verdict in verdicts])
         return verdicts
 
-    async def moderate(body: ModerateBody, request: Request) -> dict[str, Any]:
-        desk = desk_of(services)
+    async def moderate(body: ModerateBody | ModerateFields, request: Request) -> dict[str, Any]:
+        desk, files = desk_of(services), request.scope.get(FILES, ())
         refuse_unknown_surface(desk, body.surface, "surface")
-        content = await content_of(services, desk, body.parts, "parts")
+        if not body.parts and not files:
+            raise invalid([Detail(field=FILE, value=0, message="a form without any", limit=1)])
+        content = await content_of(services, desk, body.parts, "parts", files)
         [verdict] = await judged(desk, [content], (body.region, body.surface), request)
         return {"request_id": request.scope[ID]} | decision(verdict, desk.moderator)
 
@@ -76,7 +81,7 @@ def moderation_routes(services: Services) -> list[JsonRoute[Any]]:
     openai = ("/v1/moderations", "OpenAI's moderation, with our verdict beside it")
     perspective = (PERSPECTIVE_PATH, "Perspective's analysis of a comment")
     return [
-        _route(ours, ModerateBody, ModerateAnswer, moderate),
+        replace(_route(ours, ModerateBody, ModerateAnswer, moderate), form=ModerateFields),
         _route(openai, ModerationsBody, ModerationsAnswer, moderations),
         _route(perspective, PerspectiveBody, PerspectiveAnswer, analyze),
     ]
@@ -142,7 +147,7 @@ def refuse_too_much(items: Sequence[Content]) -> None:
     Raises:
         ApiError: 422 above CHARACTERS_LIMIT.
     """
-    characters = sum(len(text) for item in items for text in item.texts)
+    characters = sum(map(characters_of, items))
     if characters > CHARACTERS_LIMIT:
         message = f"{characters} characters in all texts; send fewer at once"
         raise invalid(
@@ -167,6 +172,12 @@ def refuse_unknown(body: PerspectiveBody) -> None:
     ]
     if details:
         raise invalid(details)
+
+
+def characters_of(item: Content) -> int:
+    """Of all texts and transcripts."""
+    said = sum(len(chunk.text) for transcript in item.transcripts for chunk in transcript)
+    return said + sum(map(len, item.texts))
 
 
 def input_types(label: LabelVerdict, verdict: Verdict) -> list[str]:

@@ -1,5 +1,6 @@
 """What is asked of moderation and answered; unknown fields are refused."""
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,6 +20,9 @@ from serving.records.items import Identifier
 
 TEXT_LIMIT = 20_000  # characters of one text
 PARTS_LIMIT = 64
+CHUNK_LIMIT = 2_000  # characters of one chunk of a transcript
+CHUNKS_LIMIT = 2_000
+TIME_LIMIT_S = 172_800.0  # of a stream
 _DOT = (  # a white picture of one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
 )
@@ -52,6 +56,34 @@ class PicturePart(Asked):
         return self
 
 
+class TranscriptChunk(Asked):
+    """What is said between two moments, in seconds from the start of the video or stream."""
+
+    start_s: Annotated[float, Field(ge=0, le=TIME_LIMIT_S)]
+    end_s: Annotated[float, Field(ge=0, le=TIME_LIMIT_S)]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=CHUNK_LIMIT)]
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end_s < self.start_s:
+            raise ValueError(f"end_s {self.end_s} lies before start_s {self.start_s}")
+        return self
+
+
+class TranscriptPart(Asked):
+    """What is said in a video or a live room, in order."""
+
+    type: Literal["transcript"]
+    chunks: Annotated[list[TranscriptChunk], Field(min_length=1, max_length=CHUNKS_LIMIT)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        for n, (before, after) in enumerate(pairwise(self.chunks), 1):
+            if after.start_s < before.start_s:
+                raise ValueError(f"chunk {n} starts at {after.start_s}, before chunk {n - 1}")
+        return self
+
+
 class ImageUrl(Asked):
     """An address, or the picture itself as ``data:image/png;base64,…``."""
 
@@ -66,11 +98,30 @@ class ImageUrlPart(Asked):
     image_url: ImageUrl
 
 
-Part = Annotated[TextPart | PicturePart | ImageUrlPart, Field(discriminator="type")]
+Part = Annotated[
+    TextPart | TranscriptPart | PicturePart | ImageUrlPart, Field(discriminator="type")
+]
 Parts = Annotated[list[Part], Field(min_length=1, max_length=PARTS_LIMIT)]
+OpenAiPart = Annotated[TextPart | PicturePart | ImageUrlPart, Field(discriminator="type")]
+OpenAiParts = Annotated[list[OpenAiPart], Field(min_length=1, max_length=PARTS_LIMIT)]
 
 
-class ModerateBody(Asked):
+class Placed(Asked):
+    """Where a piece of content stands."""
+
+    region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
+    surface: Surface | None = Field(
+        None, description="where it stands, one of the policy's `surfaces`; none: the policy's"
+    )
+
+
+class ModerateFields(Placed):
+    """The field `body` of a form, whose files are judged together with these parts."""
+
+    parts: Annotated[tuple[Part, ...], Field(max_length=PARTS_LIMIT)] = ()
+
+
+class ModerateBody(Placed):
     """One piece of content: its parts are judged together."""
 
     model_config = ConfigDict(
@@ -78,14 +129,22 @@ class ModerateBody(Asked):
             "examples": [
                 {"parts": [{"type": "text", "text": "口碑好，全国销量第一"}], "region": "CN"},
                 {"parts": [{"type": "image", "base64": _DOT}]},
+                {
+                    "parts": [
+                        {
+                            "type": "transcript",
+                            "chunks": [
+                                {"start_s": 0, "end_s": 1.8, "text": "姐妹们这款全国"},
+                                {"start_s": 1.8, "end_s": 3.5, "text": "销量第一"},
+                            ],
+                        }
+                    ],
+                    "surface": "live",
+                },
             ]
         }
     )
     parts: Parts
-    region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
-    surface: Surface | None = Field(
-        None, description="where it stands, one of the policy's `surfaces`; none: the policy's"
-    )
 
 
 def _shape(value: Any) -> str:
@@ -117,7 +176,7 @@ class ModerationsBody(Asked):
     input: Annotated[
         Annotated[Text, Tag("text")]
         | Annotated[list[Text], Field(min_length=1, max_length=PARTS_LIMIT), Tag("texts")]
-        | Annotated[Parts, Tag("parts")],
+        | Annotated[OpenAiParts, Tag("parts")],
         Discriminator(_shape),
     ]
     model: Identifier | None = Field(
@@ -186,9 +245,11 @@ class LabelAnswer(BaseModel):
 class EvidenceAnswer(BaseModel):
     """A finding of a rule: `span` in characters of the original text of `source`.
 
-    `source` is a text, the text in a picture (`ocr:0`) or a picture; `box` is where it stands
-    there: left, top, width and height in pixels of the picture as sent, `time_s` when it is shown
-    in a video. It counts unless `exemption` names the lawful use that applies, or `shadow` is true.
+    `source` is a text, the text in a picture (`ocr:0`), a picture or what is said (`transcript:0`:
+    all chunks, one character between two). `box` is where it stands in a picture: left, top, width
+    and height in pixels of the picture as sent; `time_s` is when it is shown in a video or begins
+    to be said, `end_s` when it has been said. It counts unless `exemption` names the lawful use
+    that applies, or `shadow` is true.
     """
 
     rule: str
@@ -201,6 +262,7 @@ class EvidenceAnswer(BaseModel):
     span: tuple[int, int]
     box: tuple[int, int, int, int] | None
     time_s: float | None
+    end_s: float | None
     raw: str
     canonical: str
     channel: str

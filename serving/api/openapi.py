@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from serving.api.errors import ErrorAnswer
+from serving.api.forms import BODY, FILE, FORM
 from serving.api.json_route import JsonRoute
 from serving.records.items import Item
 
@@ -22,7 +23,8 @@ REFUSALS = (
 def describe(app: FastAPI, routes: Sequence[JsonRoute[Any]]) -> None:
     """Let the app's OpenAPI document show the routes, with models and examples."""
     document = app.openapi()
-    asked = [(route.body, "validation") for route in routes if route.body is not None]
+    models = [model for route in routes for model in (route.body, route.form) if model is not None]
+    asked = [(model, "validation") for model in models]
     given = [(model, "serialization") for route in routes for model in (route.answer, ErrorAnswer)]
     _, schemas = models_json_schema([*asked, (Item, "validation"), *given], ref_template=REFERENCE)  # type: ignore[list-item]
     known = document.setdefault("components", {}).setdefault("schemas", {})
@@ -53,10 +55,19 @@ def _operation(route: JsonRoute[Any]) -> dict[str, Any]:
         ]
     if route.body is not None:
         described["requestBody"] = {"required": True} | _content(None, route.body)
+    if route.form is not None:
+        described["requestBody"]["content"][FORM] = {"schema": _form(route.form)}
     if route.takes is not None:
         file = {"schema": {"type": "string", "format": "binary"}}
         described["requestBody"] = {"required": True, "content": {route.takes: file}}
     return described
+
+
+def _form(model: type[Any]) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary"}
+    fields = {"$ref": REFERENCE.format(model=model.__name__)}
+    files = {"type": "array", "items": file}
+    return {"type": "object", "properties": {BODY: fields, FILE: files}}
 
 
 def _content(description: str | None, model: type[Any]) -> dict[str, Any]:

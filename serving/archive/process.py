@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from configs.schema import RecordsSection
 from serving.archive.archiver import RedisStream
 from serving.archive.store import open_store
 from serving.archive.worker import ArchiverLease, Duties, run
+from serving.child_process import Manner, Process, WatchedProcess
 from serving.erasure import StoreEraser
 from serving.records.errors import RecordsError
 from serving.stores import open_stores
@@ -35,7 +35,7 @@ log = logging.getLogger("tidegate.archive")
 
 SOCKET_TIMEOUT_S = 30.0  # a step reads up to 200,000 events
 STOP_LIMIT_S = 30.0
-FIRST_RESTART_S, LAST_RESTART_S = 0.1, 30.0
+LAST_RESTART_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -109,64 +109,34 @@ class ArchiverProcess:
         section = None if records is None else records.model_dump(mode="json")
         settings = ArchiverSettings(dict(states), archive, interval_s, section, token_hex(8))
         self._told = json.dumps(asdict(settings)).encode() + b"\n"
-        self._stopping = threading.Event()
-        self._spawning = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watcher = threading.Thread(target=self._watch, name="archiver", daemon=True)
+        manner = Manner("archiver", _input_ended, STOP_LIMIT_S, LAST_RESTART_S)
+        self._child = WatchedProcess(manner, self._spawn)
 
     @property
     def process_id(self) -> int | None:
         """Of the archiver that runs now, None if none does."""
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        return self._child.process_id
 
     def start(self) -> None:
         """Start the archiver."""
-        self._spawn()
-        self._watcher.start()
+        self._child.start()
+        self._child.watch()
 
     def stop(self) -> None:
         """Let the archiver finish its step, then end it; the rest waits in the streams."""
-        with self._spawning:
-            self._stopping.set()
-        if self._process is None:
-            return
-        _input_ended(self._process)
-        try:
-            self._process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._watcher.join()
+        self._child.stop()
 
-    def _spawn(self) -> None:
-        self._process = subprocess.Popen(
+    def _spawn(self) -> Process:
+        process = subprocess.Popen(
             [sys.executable, "-m", "serving.archive.process"],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
-        assert self._process.stdin is not None  # noqa: S101 - started with a pipe
+        assert process.stdin is not None  # noqa: S101 - started with a pipe
         with contextlib.suppress(BrokenPipeError):  # it has ended already; it will be restarted
-            self._process.stdin.write(self._told)
-            self._process.stdin.flush()
-
-    def _watch(self) -> None:
-        pause_s = FIRST_RESTART_S
-        while self._process is not None:
-            started = time.monotonic()
-            status = self._process.wait()
-            if self._stopping.is_set():
-                return
-            lived_s = time.monotonic() - started
-            pause_s = (
-                FIRST_RESTART_S if lived_s > LAST_RESTART_S else min(pause_s * 2, LAST_RESTART_S)
-            )
-            log.error("archiver ended with status %s; restart in %.1f s", status, pause_s)
-            _input_ended(self._process)
-            self._stopping.wait(pause_s)
-            with self._spawning:
-                if self._stopping.is_set():
-                    return
-                self._spawn()
+            process.stdin.write(self._told)
+            process.stdin.flush()
+        return process
 
 
 def _until_input_ends(stop: threading.Event) -> None:
@@ -175,7 +145,7 @@ def _until_input_ends(stop: threading.Event) -> None:
     stop.set()
 
 
-def _input_ended(process: "subprocess.Popen[bytes]") -> None:
+def _input_ended(process: Process) -> None:
     assert process.stdin is not None  # noqa: S101 - started with a pipe
     process.stdin.close()
 

@@ -22,6 +22,7 @@ class Report:
         serving: version that answers. staged: version that could, from one request to the next.
         ready: ticket of the proposal whose version is one of the two. Versions alone would not
             do: a report may be older than the proposal, and its replica about to swap.
+        staging_s: how long the last staging that did not fail took, without the wait for a turn.
         failed: cause of the last staging that failed, a ticket or a pointer; `fault` says why.
     """
 
@@ -30,6 +31,7 @@ class Report:
     ready: str | None = None
     failed: str | None = None
     fault: str | None = None
+    staging_s: float | None = None
 
 
 class Board(Protocol):

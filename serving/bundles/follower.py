@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -43,11 +45,13 @@ class Seat(Generic[Loaded]):
         serving: the bundle that serves.
         stage: version -> the verified bundle, warm; called in a thread.
         swap: lets a bundle serve from the next request on.
+        turn: entered to stage; waits in a thread while others do.
     """
 
     serving: Callable[[], Loaded]
     stage: Callable[[str], Loaded]
     swap: Callable[[Loaded], None]
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def targets_of(pointer: Pointer | None, proposal: Proposal | None) -> list[Target]:
@@ -87,13 +91,14 @@ class Follower(Generic[Loaded]):
         self._cause = ""
         self._failed: str | None = None
         self._fault: str | None = None
+        self._staging_s: float | None = None
 
     @property
     def report(self) -> Report:
         """Where this replica stands."""
         staged = None if self._staged is None else self._staged.version
         serving = self._seat.serving().version
-        return Report(serving, staged, self._ready, self._failed, self._fault)
+        return Report(serving, staged, self._ready, self._failed, self._fault, self._staging_s)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -124,7 +129,14 @@ class Follower(Generic[Loaded]):
         target = next_target(targets, self.report)
         if target is not None and self._staging is None:
             self._cause = target.cause
-            self._staging = asyncio.create_task(asyncio.to_thread(self._seat.stage, target.version))
+            self._staging = asyncio.create_task(asyncio.to_thread(self._stage, target.version))
+
+    def _stage(self, version: str) -> Loaded:
+        with self._seat.turn():
+            started_s = time.perf_counter()
+            staged = self._seat.stage(version)
+            self._staging_s = time.perf_counter() - started_s
+        return staged
 
     async def _told(self) -> Proposal | None:
         try:

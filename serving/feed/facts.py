@@ -1,12 +1,15 @@
 """What the catalogue says of each item, as columns that filters read and that may change live."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from models.arrays import Rows
 
 Value = TypeVar("Value")
 
@@ -31,6 +34,15 @@ COLUMNS = np.dtype(
     ]
 )
 
+CODED = {  # column -> the codes it holds
+    "creator": "creators",
+    "category": "categories",
+    "language": "languages",
+    "regions": "regions",
+    "kind": "kinds",
+    "shop_grade": "shop_grades",
+}
+
 
 class Codes(Generic[Value]):
     """Distinct values in the order of their first appearance."""
@@ -47,6 +59,18 @@ class Codes(Generic[Value]):
         if code == len(self.values):
             self.values.append(value)
         return code
+
+    def recoded(self, theirs: "Codes[Value]", codes: NDArray[Any]) -> NDArray[np.int64]:
+        """Return these codes of the values for which `codes` [B] stand over there."""
+        distinct, places = np.unique(codes, return_inverse=True)
+        values = (None if code == UNKNOWN else theirs.values[code] for code in distinct.tolist())
+        return np.array([self.code(value) for value in values], np.int64)[places]
+
+    def copied(self) -> "Codes[Value]":
+        """Return codes that are alike and may change apart from these."""
+        codes: Codes[Value] = Codes()
+        codes.values, codes._codes = self.values.copy(), self._codes.copy()
+        return codes
 
     def known(self, values: Iterable[Value]) -> NDArray[np.int64]:
         """Return the codes of those values that have one."""
@@ -107,6 +131,50 @@ class Facts:
     def remove(self, row: int) -> None:
         """Mark an item as deleted."""
         self._room["removed"][row] = True
+
+    def take(self, rows: Rows) -> "Facts":
+        """Return a copy of the facts in these rows, to be read only: it shares the codes."""
+        taken = copy(self)
+        taken._room, taken._count = self._room[rows], len(rows)
+        return taken
+
+    def copied(self) -> "Facts":
+        """Return facts that are alike and may change apart from these."""
+        other = copy(self)
+        other._room = self._room.copy()
+        for name in CODED.values():
+            setattr(other, name, getattr(self, name).copied())
+        return other
+
+    def put_all(self, rows: Rows, facts: "Facts") -> None:
+        """Write what `facts` say of B items into rows [B], as `put` does one by one.
+
+        Raises:
+            IndexError: rows past the last one are not all those that follow it.
+        """
+        count = max(self._count, int(rows.max(initial=-1)) + 1)
+        if len(np.unique(rows[rows >= self._count])) < count - self._count:
+            raise IndexError(
+                f"rows up to {count - 1} do not follow the last one, {self._count - 1}"
+            )
+        if count > len(self._room):
+            spare = np.zeros(max(count, 2 * len(self._room)) - len(self._room), COLUMNS)
+            self._room = np.concatenate([self._room, spare])
+        told = facts._room[: len(facts)].copy()
+        for column, name in CODED.items():
+            own, theirs = getattr(self, name), getattr(facts, name)
+            told[column] = own.recoded(theirs, told[column])
+        self.version += 1
+        self._room[rows] = told
+        self._count = count
+
+
+def told_of(items: Sequence[Mapping[str, Any]]) -> Facts:
+    """Return the facts of records of the Item contract, in their order."""
+    facts = Facts(len(items))
+    for row, item in enumerate(items):
+        facts.put(row, item)
+    return facts
 
 
 def facts_of(items: pa.Table) -> Facts:

@@ -1,7 +1,7 @@
 """What the feed looks up about items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,10 @@ class Shelf:
     facts: Facts
     popular_rows: Rows
     creator_tail: Vectors
+
+    def copied(self) -> "Shelf":
+        """Return a shelf that is alike and may change apart from this one."""
+        return replace(self, facts=self.facts.copied(), popular_rows=self.popular_rows.copy())
 
     @property
     def creator_codes(self) -> NDArray[np.int32]:

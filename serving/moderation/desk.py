@@ -68,10 +68,10 @@ class ModerationDesk:
         self, items: Sequence[Content], region: str | None, surface: str | None = None
     ) -> list[Verdict]:
         """One verdict for each item, in order."""
-        judge = self.moderator.judge
+        judge = self.moderator.judge_content
 
         def judged() -> list[Verdict]:
-            return [judge(one.texts, region, one.pictures, one.record, surface) for one in items]
+            return [judge(one, region, surface) for one in items]
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, judged)
 

@@ -11,12 +11,25 @@ from serving.moderation.rules import Evidence
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """A piece of a transcript, and when it is said, in seconds from the start."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+Transcript = tuple[Chunk, ...]  # in the order of time
+
+
+@dataclass(frozen=True)
 class Content:
     """One piece of content, judged together; `record` is what an item's own record shows."""
 
     texts: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     record: tuple["Finding", ...] = ()
+    transcripts: tuple[Transcript, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,16 +37,20 @@ class Finding:
     """Evidence in one part.
 
     Attributes:
-        source: "text:<n>", "ocr:<n>" for the text in picture n, "picture:<n>", or "record".
+        source: "text:<n>", "ocr:<n>" for the text in picture n, "picture:<n>", "transcript:<n>", or
+            "record".
         evidence: its span is of the text of that source.
         box: where it stands in the picture as sent; None in texts.
-        time_s: of a video, when it is shown; 0 in pictures, None in texts.
+        time_s: of a video, when it is shown; of a transcript, when it begins; 0 in pictures, None
+            in texts.
+        end_s: of a transcript, when it has been said.
     """
 
     source: str
     evidence: Evidence
     box: Box | None = None
     time_s: float | None = None
+    end_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def _evidence(finding: Finding, names: Mapping[str, str]) -> dict[str, Any]:
         "span": evidence.span,
         "box": finding.box,
         "time_s": finding.time_s,
+        "end_s": finding.end_s,
         "raw": evidence.raw,
         "canonical": evidence.canonical,
         "channel": evidence.channel,

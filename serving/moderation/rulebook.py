@@ -7,7 +7,14 @@ from configs.labels import Labels
 from configs.load import ConfigError
 from configs.rules import load_pack
 from models.canonical import Channels
-from serving.moderation.rules import CompiledPack, Evidence, RuleError, compile_pack, evaluate
+from serving.moderation.rules import (
+    CompiledPack,
+    Evidence,
+    RuleError,
+    compile_pack,
+    evaluate,
+    telling,
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,10 @@ class RuleBook:
         return sorted(self._folder.glob("*.yaml"))
 
     def find(self, reading: Channels, region: str | None = None) -> list[Evidence]:
-        """Findings of all packs, as `rules.evaluate` gives them."""
+        """Findings of all packs, as `rules.evaluate` gives them; the graver speaks for the rest."""
         packs = self._packs
-        return [found for pack in packs.values() for found in evaluate(pack, reading, region)]
+        found = [found for pack in packs.values() for found in evaluate(pack, reading, region)]
+        return telling(found)
 
     def labels(self) -> frozenset[str]:
         """Labels of all rules in force."""

@@ -287,3 +287,17 @@ def _widest(found: list[Evidence]) -> list[Evidence]:
             reached[key] = evidence.span[1]
             kept.append(evidence)
     return kept
+
+
+def telling(found: list[Evidence]) -> list[Evidence]:
+    """In reading order, without findings that lie inside a graver violation of the same label."""
+    kept: list[Evidence] = []
+    reached: dict[str, dict[int, int]] = {}
+    for evidence in sorted(found, key=lambda e: (e.span[0], -e.span[1], -e.severity)):
+        ends, end = reached.setdefault(evidence.label, {}), evidence.span[1]
+        if any(end <= ends[grade] for grade in ends if grade > evidence.severity):
+            continue
+        kept.append(evidence)
+        if evidence.violates:
+            ends[evidence.severity] = max(end, ends.get(evidence.severity, end))
+    return kept

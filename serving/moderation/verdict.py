@@ -28,6 +28,7 @@ from serving.moderation.stages import (
     seen,
     text_in,
 )
+from serving.moderation.transcripts import heard
 
 _STRENGTH: tuple[Action, ...] = ("pass", "review", "block")
 
@@ -127,27 +128,33 @@ class Moderator:
         record: Sequence[Finding] = (),
         surface: str | None = None,
     ) -> Verdict:
+        """Judge texts and decoded pictures of one piece of content; see `judge_content`."""
+        content = Content(tuple(texts), tuple(pictures), tuple(record))
+        return self.judge_content(content, region, surface)
+
+    def judge_content(
+        self, content: Content, region: str | None = None, surface: str | None = None
+    ) -> Verdict:
         """Judge the parts of one piece of content together.
 
         Args:
-            texts: in their order. pictures: decoded, likewise.
+            content: all of it.
             region: two capitals; None is the policy's. surface: where it stands; likewise.
-            record: what the item's own record shows.
 
         Raises:
             TextError: a text holds a lone surrogate.
             ValueError: there are pictures, and nothing to look at them.
             KeyError: there is no such surface.
         """
-        if pictures and self.sight is None:
+        if content.pictures and self.sight is None:
             raise ValueError("pictures are judged with `sight` only")
         ruling = self.policies.of(region, surface)
-        names = self.findable() | {finding.evidence.label for finding in record}
-        found = Found(findings=tuple(record))
+        names = self.findable() | {finding.evidence.label for finding in content.record}
+        found = Found(findings=content.record)
         labels = self._labels(names, found, ruling)
         timings_ms: dict[str, float] = {}
         stopped_after: str | None = None
-        for name, look in self._stages(Content(tuple(texts), tuple(pictures)), ruling):
+        for name, look in self._stages(content, ruling):
             started = time.perf_counter()
             found = found.joined(look())
             labels = self._labels(names, found, ruling)
@@ -191,6 +198,8 @@ class Moderator:
                 yield "banks", lambda: known_texts(banks, readings)
             yield "rules", lambda: broken_rules(book, readings, ruling.region)
             yield "text_model", lambda: scored(model, "text", texts)
+        if content.transcripts:
+            yield "transcript", lambda: heard(content.transcripts, book, model, ruling.region)
         if pictures and sight is not None:
             if banks is not None and banks.labels():
                 yield "banks", lambda: known_pictures(banks, sight, pictures)

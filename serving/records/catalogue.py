@@ -15,7 +15,7 @@ from serving.records.status import EVERYONE, Publish, Status, StatusRow, item_su
 from serving.records.tables import items, media, prices
 
 PRICE_FIELDS = ("price", "list_price", "currency")
-KEPT_FIELDS = ("sequence", "content_version", "created_at_ms", "updated_at_ms", "deleted_at_ms")
+DESCRIBED = tuple(Item.model_fields)  # by its owner; all other columns are kept by the records
 
 
 def upsert(
@@ -220,9 +220,8 @@ def _found(connection: Connection, item_ids: Iterable[str]) -> dict[str, RowMapp
 
 
 def _stored(row: RowMapping, statuses: Iterable[StatusRow]) -> Stored:
-    described = {key: value for key, value in row.items() if key not in KEPT_FIELDS}
     return Stored(
-        Item.model_validate(described),
+        Item.model_validate({name: row[name] for name in DESCRIBED}),
         row["content_version"],
         row["sequence"],
         row["deleted_at_ms"] is not None,

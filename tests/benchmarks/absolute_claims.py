@@ -2,10 +2,9 @@
 
     python -m tests.benchmarks.absolute_claims --data ../shared/data
 
-The rules were adjusted against the wordings in ``absolute_claims_cases/tuned.yaml`` only; those in
-``held_out.yaml`` were written before the rules and are reported as they come out. The lawful uses
-in ``other_goods.yaml`` were written by the regulator's notice alone, in trades that no rule had in
-mind.
+Each file of ``absolute_claims_cases`` was written before the rules saw it. What they made of it
+then stands in its ``first_run`` and says how well they do on wordings of others; today's figures,
+after the rules were widened for it, only say that nothing was lost.
 """
 
 import argparse
@@ -14,6 +13,7 @@ import gzip
 import random
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,22 @@ SPLICES = 200
 EVADED_SHARE = 0.25
 EVASIONS = ("zero_width", "spacing", "punctuation", "traditional")
 LABEL = "commerce/absolute_claim"
+LATEST = ("round_5", "round_6")
 HERE = Path(__file__).parent
 RULES = HERE.parents[1] / "configs/policies/rules"
+
+
+class FirstRun(Section):
+    """Shares when the rules first saw the wordings; None where nothing was measured."""
+
+    found: float | None = None
+    exempt_passed: float | None = None
 
 
 class Wordings(Section):
     """Claims that must be found, and uses that must pass."""
 
+    first_run: FirstRun = FirstRun()
     claims: tuple[str, ...]
     exempt: tuple[str, ...]
 
@@ -61,27 +70,42 @@ def main() -> None:
     book = RuleBook(RULES, load_labels())
     copy = ad_copy(arguments.data / "advertisegen-dev" / "ad_copy.csv.gz")
     figures = originals(book, copy)
-    for part in ("tuned", "held_out"):
-        wordings = load(HERE / "absolute_claims_cases" / f"{part}.yaml", Wordings, environ={})
-        figures |= spliced(book, copy, wordings, part, arguments.seed)
-        figures |= lawful(book, wordings, part)
-    for part in ("other_goods", "second_look", "third_look"):
-        wordings = load(HERE / "absolute_claims_cases" / f"{part}.yaml", Wordings, environ={})
-        figures |= lawful(book, wordings, part)
+    parts = parts_of(HERE / "absolute_claims_cases")
+    for part, wordings in parts.items():
         if wordings.claims:
             figures |= spliced(book, copy, wordings, part, arguments.seed)
-    found = (figures["tuned_found"] + figures["held_out_found"]) / 2
-    passed = (figures["tuned_exempt_passed"] + figures["held_out_exempt_passed"]) / 2
+        figures |= lawful(book, wordings, part)
+        figures |= {f"{part}_first_{k}": v for k, v in wordings.first_run if v is not None}
+    latest = [wordings.first_run for part, wordings in parts.items() if part in LATEST]
     bars = {
         "flagged <= 1 % of originals": figures["flagged_share"] <= 0.01,
-        "full set: spliced claims found >= .95": found >= 0.95,
-        "held-out wordings: spliced claims found >= .95": figures["held_out_found"] >= 0.95,
-        "exempt uses passed >= .95": passed >= 0.95,
-        "held-out exempt uses passed >= .95": figures["held_out_exempt_passed"] >= 0.95,
-        "other goods' exempt uses passed >= .95": figures["other_goods_exempt_passed"] >= 0.95,
-        ">= 60 exempt cases": figures["tuned_exempt"] + figures["held_out_exempt"] >= 60,
+        "first runs of the last rounds: spliced claims found >= .95": _mean(
+            run.found for run in latest
+        )
+        >= 0.95,
+        "first runs of the last rounds: exempt uses passed >= .95": _mean(
+            run.exempt_passed for run in latest
+        )
+        >= 0.95,
+        "today: spliced claims found >= .95, every part": all(
+            figures[f"{part}_found"] >= 0.95 for part in parts if parts[part].claims
+        ),
+        "today: exempt uses passed >= .95, every part": all(
+            figures[f"{part}_exempt_passed"] >= 0.95 for part in parts
+        ),
+        ">= 60 exempt cases": sum(figures[f"{part}_exempt"] for part in parts) >= 60,
     }
     sys.exit(not print_report("absolute_claims", figures=figures, bars=bars, seed=arguments.seed))
+
+
+def parts_of(folder: Path) -> dict[str, Wordings]:
+    """The wordings of every file, by its name."""
+    return {path.stem: load(path, Wordings, environ={}) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _mean(shares: Iterable[float | None]) -> float:
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known)
 
 
 def ad_copy(path: Path) -> list[str]:

@@ -121,6 +121,7 @@ def summary(steady: OpenResult, swapping: OpenResult, work: "Work") -> dict[str,
     return {
         "swaps": work.swapped,
         "swap_s_median": float(np.median(work.took_s)) if work.took_s else 0.0,
+        "staging_s_median": {name: float(np.median(of)) for name, of in work.staging_s.items()},
         "uploads": work.uploaded,
         "answers": sum(len(run.latency_ms) for run in runs),
         "errors": sum(run.errors for run in runs) + work.failed,
@@ -144,6 +145,7 @@ class Work:
     Attributes:
         over: ends the uploads.
         swapped: activations that were answered with 200. took_s: seconds of each.
+        staging_s: of every process that staged, the seconds of each of its stagings.
         uploaded: batches of items. failed: answers of either kind other than 2xx.
     """
 
@@ -151,6 +153,7 @@ class Work:
     over: threading.Event = field(default_factory=threading.Event)
     swapped: int = 0
     took_s: list[float] = field(default_factory=list)
+    staging_s: dict[str, list[float]] = field(default_factory=dict)
     uploaded: int = 0
     failed: int = 0
 
@@ -162,6 +165,13 @@ class Work:
             path = f"/v1/admin/bundles/{KIND}/{versions[(n + 1) % 2]}/activate"
             self.swapped += self._asked("POST", path, b"")
             self.took_s.append(time.perf_counter() - started)
+            self._note_staging()
+
+    def _note_staging(self) -> None:
+        for kind in self.server.http.get("/v1/admin/bundles").json()["bundles"]:
+            for replica in kind["replicas"] if kind["kind"] == KIND else ():
+                name = process_name(int(replica["replica"].rpartition("-")[2]))
+                self.staging_s.setdefault(name, []).append(replica["staging_s"])
 
     def upload(self) -> None:
         """Upload new items until it is over."""
@@ -229,6 +239,12 @@ def one_bundle(prefixes: dict[str, str]) -> Callable[[bytes], bool]:
         return len(ids) == K and all(one.startswith((prefix, "upload-")) for one in ids)
 
     return sound
+
+
+def process_name(process_id: int) -> str:
+    """What a process calls itself, and its number."""
+    called = Path(f"/proc/{process_id}/cmdline").read_text().split("\0")[0]
+    return f"{called.strip().rpartition(':')[2]} {process_id}"
 
 
 def resident_mb(server: Server) -> float:

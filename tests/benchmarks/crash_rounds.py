@@ -24,8 +24,9 @@ from typing import Any
 from models.bundle import publish
 from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
+from serving.child_process import alive
 from tests.benchmarks.calls import Caller, event
-from tests.e2e.server import ARCHIVE, STOP_LIMIT_S, alive, family, free_ports, launched
+from tests.e2e.server import ARCHIVE, STOP_LIMIT_S, family, free_ports, launched
 from tests.feed_bundles import make_feed_bundle
 from training.report import print_report
 

@@ -135,11 +135,3 @@ def family(process_id: int) -> set[int]:
     while more := {child for child, parent in parents.items() if parent in found} - found:
         found |= more
     return found
-
-
-def alive(process_id: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return ") Z " not in Path(f"/proc/{process_id}/stat").read_text()
-    except OSError:
-        return False

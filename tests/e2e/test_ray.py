@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from serving.child_process import alive
 from tests.e2e.host_contract import HostContract
-from tests.e2e.server import Server, alive, family, running
+from tests.e2e.server import Server, family, running
 
 pytestmark = pytest.mark.ray
 

@@ -9,8 +9,9 @@ import pytest
 
 from embeddings.feed_model import KIND
 from models.bundle import current, publish
+from serving.child_process import alive
 from tests.e2e.host_contract import HostContract
-from tests.e2e.server import Server, alive, family, running
+from tests.e2e.server import Server, family, running
 from tests.feed_bundles import make_feed_bundle
 
 

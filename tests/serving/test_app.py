@@ -7,6 +7,7 @@ from configs.load import ConfigError
 from embeddings.feed_model import load_feed_model
 from serving.app import Settings, engine_of, golden_question, load_bundle, open_state, read_settings
 from serving.feed.rules import FeedRules
+from serving.live_items import shelf_of
 from tests.conftest import SERVING_CONFIG
 from tests.feed_bundles import make_feed_bundle
 
@@ -45,7 +46,8 @@ def test_the_repository_configuration_is_what_the_code_defaults_to() -> None:
 
 def test_a_catalogue_without_creators_or_durations_serves(tmp_path: Path) -> None:
     make_feed_bundle(tmp_path / "bare", [{"item_id": f"i{n}"} for n in range(40)], seed=3)
-    engine = engine_of(load_feed_model(tmp_path / "bare"))
+    model = load_feed_model(tmp_path / "bare")
+    engine = engine_of(model, shelf_of(model))
     question = golden_question(engine.model.vocabulary)
     settings = read_settings(SERVING_CONFIG, FEEDS)
     page = engine.feed(question, rules_of(settings, None))

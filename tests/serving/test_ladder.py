@@ -1,6 +1,7 @@
 """One replica's ladder over a real state server: from an upload to its first places."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from configs.exposure import ExposureConfig
+from embeddings.content import content_of
 from embeddings.feed_model import load_feed_model
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
@@ -20,7 +22,7 @@ from serving.live.exposure import ExposureLadder
 from serving.live.mirror import VisibilityMirror, encode_rows
 from serving.live.pages import Impression, Pages
 from serving.live.state import StateUnreachableError
-from serving.live_items import LiveItems
+from serving.live_items import LiveItems, shelf_of
 from serving.records.status import EVERYONE, StatusRow
 
 NOW = 1_800_000_000_000
@@ -32,13 +34,14 @@ CONFIG = ExposureConfig()
 
 def upload(items: LiveItems, item_id: str, **fields: Any) -> None:
     record = {"item_id": item_id, "creator_id": "c", "kind": "video", "category": "a/b"} | fields
-    (row,) = items.model.put(items.model.embed([record])).tolist()
+    (row,) = items.model.put(items.model.embed(content_of([record]))).tolist()
     items.shelf.facts.put(row, {"published_at_ms": NOW - 1_000} | record)
 
 
 @pytest.fixture
 def items(bundles: Path) -> LiveItems:
-    live = LiveItems(load_feed_model(next((bundles / "feed").glob("[0-9]*"))))
+    model = load_feed_model(next((bundles / "feed").glob("[0-9]*")))
+    live = LiveItems(model, shelf_of(model))
     live.shelf.facts.column("published_at_ms")[:] = NOW - 400 * HOUR_MS
     return live
 
@@ -46,6 +49,7 @@ def items(bundles: Path) -> LiveItems:
 def keeper_of(client: Any, items: LiveItems, clock: list[int]) -> LadderKeeper:
     mirror = VisibilityMirror()
     mirror.replace(1, {})
+    mirror.renew(time.monotonic())
     exploration = LadderExploration(np.random.default_rng(0))
     of_items = OfItems(items.model, items.shelf, exploration)
     return LadderKeeper(
@@ -55,7 +59,7 @@ def keeper_of(client: Any, items: LiveItems, clock: list[int]) -> LadderKeeper:
         serving=lambda: of_items,
         mirror=mirror,
         clock_ms=lambda: clock[0],
-        interval_s=0.01,
+        interval_s=1.0,  # a lease on deciding that no busy machine outlasts
     )
 
 
@@ -85,6 +89,20 @@ def test_a_new_visible_item_gets_its_first_audience(with_client: Run, items: Liv
         new = items.model.vocabulary.row("new")
         assert new is not None
         assert keeper.serving().exploration.tier(new) == 5
+
+    with_client(body)
+
+
+def test_nothing_is_opened_before_visibility_is_known(with_client: Run, items: LiveItems) -> None:
+    async def body(client: Any) -> None:
+        upload(items, "limited")
+        keeper = keeper_of(client, items, [NOW])
+        read, keeper.mirror = keeper.mirror, VisibilityMirror()
+        await keeper.look()
+        assert not await keeper.ladder.item_ids()
+        keeper.mirror = read
+        await keeper.look()
+        assert await keeper.ladder.item_ids() == ["limited"]
 
     with_client(body)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from embeddings.content import content_of
 from embeddings.feed_model import FeedModel
 from embeddings.live_model import LiveModel
 from models.arrays import Rows
@@ -73,7 +74,7 @@ class OurFeed:
         if until > self._published:
             items = self.stage.world.items.slice(self._published, until - self._published)
             records = catalogue(items).to_pylist()
-            rows = self._model.put(self._model.embed(records))
+            rows = self._model.put(self._model.embed(content_of(records)))
             for row, record in zip(rows.tolist(), records, strict=True):
                 self.engine.shelf.facts.put(row, record)
             self._published = until

@@ -64,6 +64,24 @@ def test_a_request_says_where_it_stands(judging: Served) -> None:
         assert answer["surface"] == where.get("surface", "item")
 
 
+def said(*chunks: tuple[float, float, str]) -> dict[str, Any]:
+    rows = [{"start_s": start, "end_s": end, "text": text} for start, end, text in chunks]
+    return {"parts": [{"type": "transcript", "chunks": rows}]}
+
+
+def test_what_is_said_is_judged_with_its_times(judging: Served) -> None:
+    body = said((0, 1.5, "这款全国"), (1.5, 3, "销量第一")) | {"region": "CN", "surface": "live"}
+    answer = ModerateAnswer.model_validate(judging.client.post("/v1/moderate", json=body).json())
+    assert answer.suggestion == "block"
+    [found] = answer.evidence
+    assert (found.source, found.time_s, found.end_s) == ("transcript:0", 0.0, 3.0)
+    together = {"parts": [*parts("你好")["parts"], *body["parts"]]}
+    answer = ModerateAnswer.model_validate(
+        judging.client.post("/v1/moderate", json=together).json()
+    )
+    assert (answer.suggestion, len(answer.evidence)) == ("block", 1)
+
+
 def test_every_category_is_answered_and_ours_beside_them(judging: Served) -> None:
     body = {"input": ["I love tea", ABUSE, CLAIM], "model": "omni-moderation-latest"}
     answer = ModerationsAnswer.model_validate(
@@ -122,6 +140,11 @@ BAD: list[tuple[str, Any, int, str, str]] = [
     ("/v1/moderate", parts(*["x" * 20_000] * 3), 422, "invalid_request", "body"),
     ("/v1/moderate", parts("x") | {"region": "china"}, 422, "invalid_request", "region"),
     ("/v1/moderate", parts("x") | {"policy": "p"}, 422, "invalid_request", "policy"),
+    ("/v1/moderate", said((2, 1, "x")), 422, "invalid_request", "parts.0.transcript.chunks.0"),
+    ("/v1/moderate", said((2, 3, "x"), (1, 2, "y")), 422, "invalid_request", "parts.0.transcript"),
+    ("/v1/moderate", said((0, 1, "\ud800")), 400, "invalid_json", "body"),
+    ("/v1/moderate", said((0, 1, "")), 422, "invalid_request", "parts.0.transcript.chunks.0.text"),
+    ("/v1/moderate", said(*[(0, 1, "x" * 2_000)] * 21), 422, "invalid_request", "body"),
     ("/v1/moderate", parts("x") | {"surface": "attic"}, 422, "invalid_request", "surface"),
     ("/v1/moderate", {"parts": [{"type": "audio"}]}, 422, "invalid_request", "parts.0"),
     ("/v1/moderate", {"parts": [{"type": "image"}]}, 422, "invalid_request", "parts.0.image"),

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import socket
 import struct
 import threading
@@ -205,3 +206,71 @@ def test_an_address_on_the_allow_list_is_fetched(judging: Served, port: int) -> 
     answer = post(judging, {"parts": [{"type": "image", "url": "http://pictures.example/a.png"}]})
     judging.services.fetcher = usual
     assert answer.suggestion == "block"
+
+
+def form(served: Served, files: list[bytes], body: Any = None, name: str = "file") -> Any:
+    data = {} if body is None else {"body": json.dumps(body)}
+    sent = [(name, (f"{n}.png", content)) for n, content in enumerate(files)]
+    return served.client.post("/v1/moderate", data=data, files=sent)
+
+
+def test_files_of_a_form_are_judged_with_its_fields(judging: Served) -> None:
+    picture = png(with_code(scene(11, 480), LINK, (100, 100), 160))
+    parts = [{"type": "text", "text": "I love tea"}]
+    response = form(judging, [png(scene(12)), picture], {"parts": parts, "region": "US"})
+    answer = ModerateAnswer.model_validate(response.json())
+    assert (answer.suggestion, answer.region) == ("review", "US")
+    [found] = answer.evidence
+    assert (found.source, found.raw) == ("picture:1", LINK)
+    assert "text_model" in answer.timings_ms
+    alone = ModerateAnswer.model_validate(form(judging, [picture]).json())
+    assert (alone.suggestion, alone.region) == ("block", "CN")
+
+
+@pytest.mark.parametrize(("content", "code"), BAD, ids=[code for _, code in BAD])
+def test_a_file_of_a_form_is_refused_as_any_other(
+    judging: Served, content: bytes, code: str
+) -> None:
+    response = form(judging, [png(scene(9)), content])
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (422, code)
+    assert error["details"][0]["field"] == "file.1"
+    assert not list(judging.services.media.rglob("*upload-*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "code", "field"),
+    [
+        ({"files": [("image", ("a.png", b"x"))]}, 422, "invalid_request", "image"),
+        ({"files": [("file", ("a", b"x"))] * 17}, 422, "too_many_pictures", "parts"),
+        ({"files": [("file", ("a", b"x"))] * 65}, 400, "invalid_form", "body"),
+        (
+            {"files": [("file", ("a", b"x"))], "data": {"body": '{"regoin": "CN"}'}},
+            422,
+            "invalid_request",
+            "regoin",
+        ),
+        (
+            {"files": [("file", ("a", b"x"))], "data": {"body": "{"}},
+            400,
+            "invalid_json",
+            "body",
+        ),
+        ({"files": [("body", (None, b"{}"))] * 2}, 422, "invalid_request", "body"),
+        ({"files": [("body", (None, b"{}"))]}, 422, "invalid_request", "file"),
+        (
+            {"content": b"--x\r\n", "headers": {"content-type": "multipart/form-data"}},
+            400,
+            "invalid_form",
+            "body",
+        ),
+        ({"files": [("file", ("a", bytes(29 << 20)))]}, 413, "body_too_large", "body"),
+    ],
+)
+def test_a_form_that_is_none_is_refused_by_name(
+    judging: Served, options: dict[str, Any], status: int, code: str, field: str
+) -> None:
+    response = judging.client.post("/v1/moderate", **options)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (status, code)
+    assert error["details"][0]["field"] == field

@@ -13,8 +13,8 @@ from serving.archive.commits import BATCHES, QUARANTINE, SEGMENTS, ArchiveError
 from serving.archive.process import ArchiverProcess
 from serving.archive.reading import read_rows
 from serving.archive.store import LocalStore
+from serving.child_process import alive
 from serving.live.supervisor import StateServer
-from tests.e2e.server import alive
 from tests.serving.archive.streams import event_fields, event_ids
 
 INTERVAL_S = 0.05

@@ -1,7 +1,10 @@
 """Replicas and an activation together, with bundles that load when the test says."""
 
 import asyncio
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -217,6 +220,29 @@ def test_a_flip_in_between_is_not_overwritten() -> None:
         with pytest.raises(Conflict):
             await activation
         assert fleet.pointers.rows[0].version == "third"
+
+    asyncio.run(body())
+
+
+def test_the_wait_for_a_turn_is_no_staging() -> None:
+    entered: list[str] = []
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        time.sleep(0.2)
+        entered.append("turn")
+        yield
+
+    async def body() -> None:
+        fleet = Fleet(pointers=MemoryPointers("new"))
+        replica = fleet.replica("one")
+        seat = replace(replica.follower._seat, turn=turn)
+        replica.follower = Follower("one", "feed", fleet.board, fleet.pointers, seat)
+        assert replica.follower.report.staging_s is None
+        while replica.serving != "new":
+            await replica.steps()
+        assert entered == ["turn"]
+        assert 0 < (replica.follower.report.staging_s or 0) < 0.1
 
     asyncio.run(body())
 

@@ -8,7 +8,7 @@ import pytest
 
 from models.features import empty_history
 from serving.feed.candidates import unscored
-from serving.feed.facts import COLUMNS, Facts, facts_of
+from serving.feed.facts import CODED, COLUMNS, Facts, facts_of, told_of
 from serving.feed.filters import FACT_FILTERS, filtered
 from serving.feed.hydrate import Viewer
 from serving.feed.terms import ANYONE, Standing, terms_of
@@ -95,3 +95,40 @@ def test_facts_are_written_anew_and_grow() -> None:
     assert facts.column("removed").sum() == 0
     with pytest.raises(IndexError, match="row 701 comes after the next one, 700"):
         facts.put(701, {})
+
+
+def test_facts_are_taken_over_by_others_with_other_codes() -> None:
+    items: list[dict[str, Any]] = [
+        {"creator_id": "b", "regions": ["CN"], "kind": "video"},
+        {"creator_id": "a", "category": "x/y", "language": "en", "shop_grade": "S"},
+        {"creator_id": "b", "duration_ms": 7, "audience": "adult", "in_stock": False},
+    ]
+    told = told_of(items)
+    facts = facts_of(item_table([{"creator_id": "a"}, {"creator_id": "c"}]))
+    before = facts.version
+    facts.put_all(np.array([3, 1, 2]), told.take(np.array([2, 1, 0])))
+    assert (len(facts), facts.version) == (4, before + 1)
+    expected = Facts()
+    for row, item in enumerate([{"creator_id": "a"}, items[1], items[0], items[2]]):
+        expected.put(row, item)
+    for name in set(COLUMNS.names or ()) - set(CODED):
+        np.testing.assert_array_equal(facts.column(name), expected.column(name), name)
+    for column, name in CODED.items():
+        found, wanted = (
+            [None if code < 0 else getattr(one, name).values[code] for code in one.column(column)]
+            for one in (facts, expected)
+        )
+        assert found == wanted
+    with pytest.raises(IndexError, match="rows up to 5 do not follow the last one, 3"):
+        facts.put_all(np.array([5]), told.take(np.array([0])))
+    facts.put_all(np.arange(4, 604), told.take(np.zeros(600, np.int64)))
+    assert (len(facts), len(told)) == (604, 3)
+
+
+def test_a_copy_of_facts_changes_apart() -> None:
+    facts = told_of([{"creator_id": "a"}])
+    other = facts.copied()
+    other.put(0, {"creator_id": "b", "duration_ms": 5})
+    assert facts.creators.values == ["a"]
+    assert np.isnan(facts.column("duration_ms")[0])
+    assert other.creators.values == ["a", "b"]

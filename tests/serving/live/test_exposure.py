@@ -57,6 +57,8 @@ def test_reserved_seen_and_liked_is_counted_once_a_person(with_client: Run) -> N
         (rung,) = await ladder.rungs(["a"], NOW)
         assert (rung.confirmed, rung.held, rung.viewers) == (2, 1, 2)
         assert rung.reactions == (1, 0, 0, 0, 0)
+        (counted_less,) = await ladder.rungs(["a"], NOW, evidence=False)
+        assert counted_less == rung._replace(viewers=0, reactions=(0, 0, 0, 0, 0))
         (later,) = await ladder.rungs(["a"], NOW + 31 * MINUTE)
         assert (later.confirmed, later.held) == (2, 0)
         assert not [key async for key in client.scan_iter("evidence:off*")]

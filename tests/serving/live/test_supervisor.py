@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from serving.child_process import alive
+from serving.live import supervisor
 from serving.live.state_files import APPEND_ONLY, MANIFEST, StateServerError
 from serving.live.supervisor import StateServer
+
+free_port = supervisor._free_port
 
 
 def ask(server: StateServer, *words: str) -> bytes:
@@ -93,13 +97,9 @@ def test_the_server_of_a_killed_launcher_is_replaced(tmp_path: Path) -> None:
     server.start()
     try:
         assert server.process_id != orphan
-        wait_for(lambda: not Path(f"/proc/{orphan}/cmdline").exists() or _is_zombie(orphan))
+        wait_for(lambda: not alive(orphan))
     finally:
         server.stop()
-
-
-def _is_zombie(process_id: int) -> bool:
-    return ") Z " in Path(f"/proc/{process_id}/stat").read_text()
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
@@ -109,6 +109,42 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(StateServerError, match=f"port {port} on 127.0.0.1 is taken"):
             StateServer(tmp_path, port).start()
+
+
+def test_a_port_that_is_taken_between_choice_and_use_is_given_up(
+    server: StateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the answer of the server that was quicker would be taken for one's own."""
+    taken = int(server.url.rsplit(":", 1)[1].split("/")[0])
+    chosen = iter([taken, taken, 0])
+    monkeypatch.setattr(supervisor, "_free_port", lambda _: next(chosen) or free_port(0))
+    late = StateServer(tmp_path / "late")
+    late.start()
+    try:
+        assert late.url != server.url
+        assert b"late" in ask(late, "CONFIG", "GET", "dir")
+    finally:
+        late.stop()
+    chosen = iter([taken])
+    fixed = StateServer(tmp_path / "fixed", taken)
+    with pytest.raises(StateServerError, match=f"port {taken} on 127.0.0.1 is taken"):
+        fixed.start()
+    assert fixed.process_id is None
+    assert next(chosen, None) is None
+
+
+def test_a_chosen_port_that_is_gone_at_the_next_start_is_replaced(tmp_path: Path) -> None:
+    server = StateServer(tmp_path)
+    server.start()
+    server.stop()
+    before = server.url
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", int(before.rsplit(":", 1)[1].split("/")[0])))
+        other.listen()
+        server.start()
+        server.stop()
+    assert server.url != before
 
 
 def test_a_server_that_cannot_read_its_data_says_so(tmp_path: Path) -> None:

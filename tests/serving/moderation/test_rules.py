@@ -45,10 +45,41 @@ def found(text: str, region: str | None = None, **rule: Any) -> list[Evidence]:
     return evaluate(compiled, read(text), region)
 
 
-def test_shipped_packs_pass_their_own_tests() -> None:
-    book = RuleBook(PACKS, load_labels())
-    assert book.reload().refused == {}
-    assert len(book.reload().loaded) == 3
+@pytest.fixture(scope="module")
+def shipped() -> RuleBook:
+    return RuleBook(PACKS, load_labels())
+
+
+def test_shipped_packs_pass_their_own_tests(shipped: RuleBook) -> None:
+    reload = shipped.reload()
+    assert reload.refused == {}
+    assert len(reload.loaded) == 4
+
+
+def test_a_graver_violation_speaks_for_what_lies_in_it(shipped: RuleBook) -> None:
+    [evidence] = shipped.find(read("口碑好，全国 销量第一"), "CN")
+    assert (evidence.raw, evidence.action) == ("全国 销量第一", "block")
+    [open_] = shipped.find(read("就数它最扛冻"), "CN")
+    assert (open_.raw, open_.action) == ("最扛冻", "review")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "达到GB/T 18650最高等级,全网最低价",
+        "商标“王牌”已注册,顶级面料",
+        "2022年销量第一,数据来源某某,品质第一",
+        "荣获最佳设计奖,质量最好",
+        "本店最畅销的款式,全国销量第一",
+        "不是最便宜的,但绝对是全网最好的",
+        "2022年天猫连衣裙销量第一,数据来源生意参谋\n全网最低价",
+        "请勿轻信顶级之类的宣传。我们是行业第一品牌",
+    ],
+)
+def test_a_lawful_use_excuses_no_other_claim(shipped: RuleBook, text: str) -> None:
+    found = shipped.find(read(text), "CN")
+    assert any(evidence.violates for evidence in found)
+    assert any(evidence.exemption for evidence in found)
 
 
 def test_evidence_points_at_what_was_written() -> None:
