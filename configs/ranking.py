@@ -14,7 +14,11 @@ class DataSection(Section):
     impressions_limit: int = Field(default=1_000_000, ge=100)  # the newest so many
     reads_vectors: bool = True  # of towers that learned from the same impressions: they know more
     #   of these than of the next ones; read them where taste outweighs that, and measure it
+    rate_strength: float = Field(default=5.0, gt=0)  # reactions at the overall rate that an item's
+    #   own rate starts from; more trusts items less that were seldom shown
     least_reactions: int = Field(default=100, ge=1)  # a rarer task is left out
+    test_share: float = Field(default=0.1, gt=0, lt=1)  # newest part of the log that `time-split`
+    #   leaves for judging; the longer, the narrower the intervals and the less is learned from
 
 
 class NetworkSection(Section):
@@ -36,9 +40,19 @@ class RankerFitSection(Section):
     watch_weight: float = Field(default=0.3, ge=0)  # of the squared error of the watch ratio
 
 
+class DistilSection(Section):
+    """A teacher of trees and networks, and what the served network asks it."""
+
+    pairs: int = Field(default=0, ge=0, le=16)  # items not shown, an impression; 0: no teacher
+    least_reactions: int = Field(default=1_000, ge=1)  # networks alone teach a rarer task
+    network: NetworkSection = NetworkSection(seeds=6)  # of the teacher
+    fit: RankerFitSection = RankerFitSection()
+
+
 class RankerConfig(Section):
     """``configs/ranker/*.yaml``."""
 
     data: DataSection = DataSection()
     network: NetworkSection = NetworkSection()
     fit: RankerFitSection = RankerFitSection()
+    distil: DistilSection = DistilSection()

@@ -9,7 +9,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
@@ -48,17 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal; return the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("tidegate").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, _interrupt)
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, interrupting(ended))
     try:
         options = parsed(arguments)
         if options.command is not None:
             return run_command(options, read_settings(options.config).serving)
-        launch(options)
+        launch(options, ended)
     except KeyboardInterrupt:
-        log.info("stopped")
+        pass  # what has begun is finished
     except (ConfigError, BundleError, RecordsError, StartError, StateServerError) as error:
         log.error("cannot start: %s", error)
         return 1
+    log.info("stopped")
     return 0
 
 
@@ -74,7 +77,17 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def launch(options: argparse.Namespace) -> None:
+def interrupting(ended: threading.Event) -> Callable[[int, FrameType | None], None]:
+    """Return a signal handler that raises and says so: a finalizer swallows what is raised."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+        raise KeyboardInterrupt
+
+    return interrupt
+
+
+def launch(options: argparse.Namespace, ended: threading.Event) -> None:
     """Check everything that can be checked, then serve until a signal."""
     settings = with_options(read_settings(options.config), options)
     check_access(settings.serving)
@@ -85,12 +98,12 @@ def launch(options: argparse.Namespace) -> None:
         log.warning("ended what a killed launcher left behind: processes %s", orphans)
     with bound(http.address, http.port, "--port") as listener, running_state(settings) as ready:
         if options.host == "uvicorn":
-            serve_with_uvicorn(ready, listener)
+            serve_with_uvicorn(ready, listener, ended)
         else:
             port = listener.getsockname()[1]
             listener.close()
             serve_with_ray(
-                with_options(ready, argparse.Namespace(port=port, bundles=None, demo=False))
+                with_options(ready, argparse.Namespace(port=port, bundles=None, demo=False)), ended
             )
 
 
@@ -217,7 +230,7 @@ def bound(address: str, port: int, setting: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def serve_with_ray(settings: Settings) -> None:
+def serve_with_ray(settings: Settings, ended: threading.Event) -> None:
     """Serve in replicas of Ray Serve until a signal."""
     section, http = settings.serving.ray, settings.serving.http
     for name in ("stats_port", "metrics_port"):
@@ -228,13 +241,12 @@ def serve_with_ray(settings: Settings) -> None:
 
     try:
         host_ray.start(settings)
-        signal.signal(signal.SIGTERM, _interrupt)  # Ray has put its own in its place
+        signal.signal(signal.SIGTERM, interrupting(ended))  # Ray has put its own in its place
         log.info("serving on http://%s:%s under Ray Serve", http.address, http.port)
         found = settled_listeners(os.getpid(), "haproxy")
         open_to_all = ", ".join(f"{one.port} ({one.program})" for one in found)
         log.info("other machines reach these ports, which Ray opened: %s", open_to_all)
-        while True:
-            signal.pause()
+        ended.wait()
     except RuntimeError as error:
         raise StartError(f"Ray Serve gave up: {error}") from error
     finally:
@@ -245,10 +257,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to {LAST_PORT}")
     return int(text)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from embeddings.fingerprint import Fingerprint
 from serving.api.metrics import Metrics
+from serving.fingerprints import FingerprintFiles
 from serving.media import path_of
 from serving.moderation.banks import BankBook, Known
 from serving.moderation.desk import ModerationDesk
@@ -19,6 +21,7 @@ from serving.records.moderation import BankEntry, ModerationRecords
 log = logging.getLogger("tidegate.moderation")
 
 CHANGES = 200  # entries a step
+FINGERPRINTS = "fingerprints"  # folder of what is derived from files beside them
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,30 @@ class ModerationFollower:
                 text = entry.fingerprint["text"]
                 await desk.aside(partial(self.banks.add_text, known, text))
                 return
-            path = path_of(self.media, entry.fingerprint["sha256"])
-            picture = await desk.picture(await asyncio.to_thread(path.read_bytes))
-            sight = desk.moderator.sight
-            if sight is not None:
-                look = partial(sight.fingerprint, picture)
-                await desk.aside(lambda: self.banks.add_picture(known, look()))
+            found = await self._fingerprint(desk, entry.fingerprint["sha256"])
+            await desk.aside(lambda: self.banks.add_picture(known, found))
         except (OSError, MediaError, ValueError) as error:
             log.error("bank %s: entry %s is not in force: %s", entry.bank, entry.entry_id, error)
+
+    async def _fingerprint(self, desk: ModerationDesk, sha256: str) -> Fingerprint:
+        """What a picture is known again by: as it was kept, or else looked at now and kept."""
+        files = FingerprintFiles(self.media / FINGERPRINTS)
+        kept = await asyncio.to_thread(files.load, desk.version, sha256)
+        if kept is not None:
+            return kept
+        sight = desk.moderator.sight
+        if sight is None:
+            raise MediaError("unsupported_format", "the bundle judges no pictures")
+        content = await asyncio.to_thread(path_of(self.media, sha256).read_bytes)
+        picture = await desk.picture(content)
+        found = await desk.aside(lambda: sight.fingerprint(picture))
+        try:
+            await asyncio.to_thread(files.keep, desk.version, sha256, found)
+        except OSError as error:
+            log.error(
+                "the fingerprint of %s is not kept, the next start looks again: %s", sha256, error
+            )
+        return found
 
 
 def stamp_of(book: RuleBook) -> tuple[tuple[str, int], ...]:

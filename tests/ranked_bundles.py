@@ -53,7 +53,7 @@ def add_ranker(source: Path, out: Path, seed: int = 0) -> Manifest:
     calibration = ([1.0] * len(TOLD), [0.0] * len(TOLD))
     nothing = np.zeros((n, 1 + len(TASKS)), np.float32)
     base = ItemCounters(nothing[:, 0], nothing[:, 1:], published_ms(model.items))
-    fitted = Fitted(network, calibration, usual(), TOLD, (), 0)
+    fitted = Fitted(network, calibration, usual(), TOLD, (), 0, 0)
     return pack_ranker(fitted, catalogue, base, model, source, out)[0]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.stats import chi2
 
 from models.arrays import Vectors
 from training.metrics import Floats
@@ -28,10 +29,15 @@ def platt(logits: Vectors, labels: Vectors) -> tuple[float, float]:
     return float(found.x[0]), float(found.x[1])
 
 
-def decile_ratios(probabilities: Floats, labels: Floats, bins: int = 10) -> list[float]:
-    """Observed over predicted share of positives in bins of equal size, lowest first."""
+def decile_counts(probabilities: Floats, labels: Floats, bins: int = 10) -> tuple[Floats, Floats]:
+    """Observed and predicted positives in bins of equal size, lowest probabilities first."""
     order = np.argsort(probabilities, kind="stable")
     parts = np.array_split(order, bins)
-    return [
-        float(labels[part].sum() / max(float(probabilities[part].sum()), 1e-9)) for part in parts
-    ]
+    seen, expected = ([values[part].sum() for part in parts] for values in (labels, probabilities))
+    return np.array(seen, np.float64), np.maximum(np.array(expected, np.float64), 1e-9)
+
+
+def poisson_interval(counts: Floats) -> tuple[Floats, Floats]:
+    """95 % interval of the means behind some counts (Garwood, 1936)."""
+    low = np.where(counts > 0, chi2.ppf(0.025, 2 * counts) / 2, 0.0)
+    return low, np.asarray(chi2.ppf(0.975, 2 * counts + 2) / 2)

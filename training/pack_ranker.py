@@ -40,7 +40,7 @@ class Fitted:
 
     Attributes:
         calibration: slope and offset of each task. rates: what was usual. tasks: their names.
-        regions: known. end_ms: of what was learned from.
+        regions: known. end_ms: of what was learned from. seed: of the fit.
     """
 
     network: RankerNetwork
@@ -49,6 +49,7 @@ class Fitted:
     tasks: tuple[str, ...]
     regions: tuple[str, ...]
     end_ms: int
+    seed: int
 
 
 def pack_ranker(
@@ -88,7 +89,9 @@ def pack_ranker(
             regions=fitted.regions,
             overall=tuple(fitted.rates.overall.tolist()),
             impressions=fitted.rates.impressions,
+            strength=fitted.rates.strength,
             base_ms=fitted.end_ms,
+            seed=fitted.seed,
         )
         (folder / RANKER_FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
         draft = model.manifest.model_copy(

@@ -1,4 +1,4 @@
-"""How a dataset is split to be judged: five protocols, each a pure function of log and seed.
+"""How a dataset is split to be judged: six protocols, each a pure function of log and seed.
 
 A case is one user to be scored: what was known of them, what they went on to like, and what is left
 out of the ranking because they have seen it already.
@@ -148,6 +148,26 @@ def time_split(log: Log, user_ids: Sequence[str], item_ids: Sequence[str], seed:
     )
 
 
+def before_log(log: Log, user_ids: Sequence[str], item_ids: Sequence[str], seed: int) -> Split:
+    """What the source calls history, else the older half of the log; each user's last fifth of it
+    is chosen on, what comes after is tested.
+
+    A ranker may read vectors of such towers: they know nothing of how its impressions ended.
+    """
+    earlier = ~log.logged
+    if not earlier.any():
+        earlier = log.time_ms <= np.quantile(log.time_ms, 0.5)
+    known = select(log, earlier)
+    first = _first_share(known, 0.8)
+    train = select(known, first)
+    return Split(
+        train=train,
+        final=known,
+        valid=cases(train, select(known, ~first)),
+        test=cases(known, select(log, ~earlier)),
+    )
+
+
 def random_8_1_1(log: Log, user_ids: Sequence[str], item_ids: Sequence[str], seed: int) -> Split:
     """Each user's events at random in 8 : 1 : 1 (RecBole's split); histories keep their order."""
     order = np.lexsort((np.random.default_rng(seed).random(len(log)), log.user_rows))
@@ -210,6 +230,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "unseen-users": unseen_users,
     "leave-last-out": leave_last_out,
     "time-split": time_split,
+    "before-log": before_log,
     "random-8-1-1": random_8_1_1,
     "cold-items": cold_items,
 }

@@ -8,7 +8,7 @@ before are left out: a feed does not repeat itself. Within users all models rank
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from embeddings.ranker_model import Ranker
 from models.arrays import Mask, Rows, Vectors
 from models.ranking_features import INTEREST_FEATURES, Rates, rate_logits
 from models.tasks import TASKS
-from training.calibration import decile_ratios
+from training.calibration import decile_counts, poisson_interval
 from training.datasets.interactions import Interactions
 from training.datasets.load import DATASETS, load_dataset
 from training.fit_ranker import RankerData
@@ -91,7 +91,11 @@ class Trial:
 def add_arguments(line: argparse.ArgumentParser) -> None:
     """The command line of ``training.evaluate ranker``."""
     line.add_argument(
-        "--bundle", type=Path, required=True, help="trained with --protocol time-split"
+        "--bundle",
+        type=Path,
+        required=True,
+        nargs="+",
+        help="with rankers of one recipe and several seeds; trained with --until time-split",
     )
     line.add_argument("--dataset", choices=DATASETS, default="kuairand")
     line.add_argument("--data", type=Path, help="folder whose users are scored")
@@ -102,15 +106,34 @@ def add_arguments(line: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Score everything and print one JSON object."""
-    model = load_feed_model(options.bundle)
-    if model.ranker is None:
-        raise SystemExit(f"{options.bundle}: holds no ranker; add one with training.train_ranker")
     config = load(options.config or CONFIGS / f"{options.dataset}.yaml", RankerConfig)
-    trial = trial_of(model, model.ranker, options, config)
-    rows, figures = [row_of(trial, name) for name in MODELS], figures_of(trial)
+    trials, seeds = [], []
+    for folder in options.bundle:
+        model = load_feed_model(folder)
+        if model.ranker is None:
+            raise SystemExit(f"{folder}: holds no ranker; add one with training.train_ranker")
+        trials.append(trial_of(model, model.ranker, options, config))
+        seeds.append(seed_of(model, model.ranker))
+        if not np.array_equal(trials[-1].window.users, trials[0].window.users):
+            raise SystemExit(f"{folder}: is asked about other impressions than {options.bundle[0]}")
+    rows = [mean_of([row_of(trial, name) for trial in trials]) for name in MODELS]
+    figures = figures_of(trials)
     if options.out:
         options.out.write_text(json.dumps({"rows": rows, "figures": figures}, indent=1))
-    print_report("ranker", rows=rows, figures=figures, bars=bars(figures), seed=model.manifest.seed)
+    seed = seeds[0] if len(seeds) == 1 else seeds
+    print_report("ranker", rows=rows, figures=figures, bars=bars(figures), seed=seed)
+
+
+def seed_of(model: FeedModel, ranker: Ranker) -> int:
+    """The seed of the ranker's fit."""
+    return model.manifest.seed if ranker.facts.seed is None else ranker.facts.seed
+
+
+def mean_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The rows of one model over seeds, as one."""
+    names = [name for name in rows[0] if name != "model"]
+    means = {name: float(np.mean([row[name] for row in rows])) for name in names}
+    return {"model": rows[0]["model"]} | means
 
 
 def trial_of(
@@ -119,31 +142,30 @@ def trial_of(
     """Cut the windows and let every model score the test window.
 
     Raises:
-        SystemExit: the towers may have seen what is to be predicted.
+        SystemExit: the ranker may have seen what is to be predicted.
     """
-    facts = model.manifest.data
-    if facts.window is None or (facts.protocol != "time-split" and options.fit_data is None):
-        raise SystemExit(
-            f"{options.bundle}: trained with --protocol {facts.protocol}, so it may know what is "
-            "asked; train the towers with --protocol time-split, or give --fit-data"
-        )
     data, tested = asked_data(options, model.manifest.seed)
-    end_ms = facts.window[1]
+    end_ms = ranker.facts.base_ms
     study = study_of(model, data, config.data, end_ms, int(data.events["time"].to_numpy().max()))
     mine = tested[study.shown.user_rows]
     late = study.shown.time_ms > end_ms
     known = ~late & ~mine if options.fit_data else ~late
     valid = known & (np.cumsum(known) > (1 - VALID_SHARE) * known.sum())
+    # Other users' earlier impressions are as new to a ranker that learned from the whole of a log.
+    cut = options.fit_data is None or (late & ~mine).any()
+    test = mine & late if cut else mine
+    if not test.any():
+        raise SystemExit(
+            f"bundle {model.version}: its ranker learned from everything up to {end_ms} ms, so "
+            "nothing is left to ask; train it with --until time-split, or give --fit-data"
+        )
     windows = {
         name: Window(chosen(study, which), as_requests(model, study, which))
-        for name, which in (
-            ("valid", valid),
-            ("test", mine & late if facts.protocol == "time-split" else mine),
-        )
+        for name, which in (("valid", valid), ("test", test))
     }
     judge = Judge(ranker, windows["valid"], windows["test"])
     trees = {
-        task: judge.trees(task, study, (known & ~valid, valid), model.manifest.seed)
+        task: judge.trees(task, study, (known & ~valid, valid), seed_of(model, ranker))
         for task in (*WITHIN_USERS, *POOLED)
         if task in ranker.facts.tasks
     }
@@ -188,8 +210,7 @@ class Judge:
 
     def rates(self) -> Rates:
         """What was usual where the ranker was trained."""
-        facts = self.ranker.facts
-        return Rates(np.array(facts.overall, np.float32), facts.impressions)
+        return self.ranker.facts.rates
 
     def trees(self, task: str, study: Study, windows: tuple[Mask, Mask], seed: int) -> Trees:
         """Tuned trees for one task, chosen by the metric that the task is judged by."""
@@ -265,43 +286,66 @@ def row_of(trial: Trial, name: str) -> dict[str, Any]:
     return row
 
 
-def figures_of(trial: Trial) -> dict[str, Any]:
+def figures_of(trials: Sequence[Trial]) -> dict[str, Any]:
     """Sizes, differences with their paired intervals over users, and calibration."""
-    window = trial.window
+    window = trials[0].window
     figures: dict[str, Any] = {
         "impressions": len(window.users),
-        "learned_from": trial.learned,
-        "lightgbm": trial.settings,
+        "learned_from": trials[0].learned,
+        "lightgbm": trials[0].settings,
     }
-    for task, scores in trial.scores.items():
-        labels, ours = window.labels(task), scores["ranker"]
+    for task in trials[0].scores:
         if task in WITHIN_USERS:
             for name, of in (("", "requests"), ("_running", "running")):
-                gap, users = gap_of(window.users, labels, scores, of)
-                figures[f"user_auc_{task}_minus_lightgbm{name}"] = list(gap)
-                figures[f"users_{task}"] = users
-        else:
-            value = bootstrap_value(pooled_auc, window.users, labels, ours.running)
-            figures[f"auc_{task}"] = list(value)
-        figures[f"observed_over_predicted_{task}"] = decile_ratios(ours.running, labels)
+                gaps = np.stack([user_gaps(trial, task, of) for trial in trials])
+                key = f"user_auc_{task}_minus_lightgbm{name}"
+                figures[key] = list(bootstrap_difference(gaps.mean(0), np.zeros(gaps.shape[1])))
+                figures[f"{key}_by_seed"] = gaps.mean(1).tolist()
+                figures[f"users_{task}"] = gaps.shape[1]
+        figures |= pooled_figures(trials, task)
     return figures
 
 
-def gap_of(
-    users: Rows, labels: Floats, scores: Mapping[str, Scores], of: str
-) -> tuple[tuple[float, float, float], int]:
-    """User-averaged AUC of the ranker less that of the trees, its interval, and the users."""
+def pooled_figures(trials: Sequence[Trial], task: str) -> dict[str, Any]:
+    """What is measured over all impressions, each seed by itself and then averaged."""
+    window, labels = trials[0].window, trials[0].window.labels(task)
     ours, theirs = (
-        user_aucs(users, labels, getattr(scores[name], of)) for name in ("ranker", "lightgbm")
+        np.stack([trial.scores[task][name].running for trial in trials], 1)
+        for name in ("ranker", "lightgbm")
     )
-    both = np.isfinite(ours)
-    return bootstrap_difference(ours[both], theirs[both]), int(both.sum())
+    counts = np.array([decile_counts(said, labels) for said in ours.T]).mean(0)
+    low, high = poisson_interval(counts[0]) / counts[1]
+    figures: dict[str, Any] = {
+        f"observed_over_predicted_{task}": (counts[0] / counts[1]).tolist(),
+        f"observed_over_predicted_{task}_low": low.tolist(),
+        f"observed_over_predicted_{task}_high": high.tolist(),
+    }
+    if task in POOLED:
+        for name, said in (("", ours), ("_lightgbm", theirs)):
+            value = bootstrap_value(mean_auc, window.users, labels, said)
+            figures[f"auc_{task}{name}"] = list(value)
+    return figures
+
+
+def mean_auc(labels: Floats, scores: Floats) -> float:
+    """Mean over S seeds of the AUC of scores [E, S]."""
+    return float(np.mean([pooled_auc(labels, said) for said in scores.T]))
+
+
+def user_gaps(trial: Trial, task: str, of: str) -> Floats:
+    """[U] AUC of the ranker less that of the trees, of users with both outcomes."""
+    labels, scores = trial.window.labels(task), trial.scores[task]
+    ours, theirs = (
+        user_aucs(trial.window.users, labels, getattr(scores[name], of))
+        for name in ("ranker", "lightgbm")
+    )
+    return np.asarray((ours - theirs)[np.isfinite(ours)])
 
 
 def bars(figures: Mapping[str, Any]) -> dict[str, bool]:
     """What a ranker must reach."""
     held = {}
-    for task in WITHIN_USERS:
+    for task in (*WITHIN_USERS, *POOLED):
         gap = figures.get(f"user_auc_{task}_minus_lightgbm")
         if gap is not None:
             held[f"{task}: lower end >= {LOWEST} of LightGBM"] = gap[1] >= LOWEST

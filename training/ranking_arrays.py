@@ -12,12 +12,14 @@ from tqdm import tqdm
 from embeddings.feed_model import FeedModel
 from embeddings.ranker_model import region_index
 from models.arrays import Rows, Vectors
-from models.features import ACTION_CODES, batch_histories
+from models.features import ACTION_CODES, History, batch_histories
 from models.ranking_features import (
+    RATE_STRENGTH,
     TASK_ACTIONS,
     Counts,
     Keys,
     Rates,
+    Reading,
     affinity_features,
     interest_features,
     item_block,
@@ -137,11 +139,13 @@ def told_tasks(shown: Impressions, least: int) -> list[int]:
     return [t for t in range(len(TASKS)) if least <= hits[t] <= len(shown) - least]
 
 
-def rates_of(shown: Impressions, counts: Counts, tasks: Sequence[int]) -> Rates:
+def rates_of(
+    shown: Impressions, counts: Counts, tasks: Sequence[int], strength: float = RATE_STRENGTH
+) -> Rates:
     """What is usual among some impressions."""
     overall = np.zeros(len(TASKS), np.float32)
     overall[list(tasks)] = np.clip(shown.labels[:, tasks].mean(0), LEAST_RATE, 1 - LEAST_RATE)
-    return Rates(overall, float(counts.impressions.mean()))
+    return Rates(overall, float(counts.impressions.mean()), strength)
 
 
 def user_and_cross(
@@ -156,18 +160,47 @@ def user_and_cross(
     hours = hours_of(shown, places)
     for start in tqdm(range(0, len(shown), BATCH), "features", delay=2):
         own = slice(start, start + BATCH)
-        who, rows = shown.user_rows[own], shown.item_rows[own, None]
-        moments = zip(who.tolist(), shown.time_ms[own].tolist(), strict=True)
-        histories = [past.before(user, time_ms) for user, time_ms in moments]
+        histories = histories_of(shown.take(np.arange(len(shown))[own]), past)
         reading = read(histories, catalogue.keys, catalogue.history)
-        region = places.regions[who]
+        region = places.regions[shown.user_rows[own]]
         users.append(user_features(reading, hours[own], region, len(places.names)))
-        near = affinity_features(reading, rows, catalogue.keys[rows], catalogue.history[rows])
-        length = model.manifest.dimensions["history_length"]
-        interests = model.interests(batch_histories(histories, length))
-        told = interest_features(interests, catalogue.retrieval[rows])
-        pairs.append(np.concatenate([near[:, 0], told[:, 0]], 1))
+        rows = shown.item_rows[own, None]
+        pairs.append(pairs_of(model, histories, reading, rows, catalogue)[:, 0])
     return np.concatenate(users), np.concatenate(pairs)
+
+
+def cross_with(
+    model: FeedModel, shown: Impressions, past: Past, catalogue: Catalogue, rows: Rows
+) -> Vectors:
+    """[E, K, C'] of each impression's user, as of its moment, with other items [E, K]."""
+    pairs = []
+    for start in tqdm(range(0, len(shown), BATCH), "pairs", delay=2):
+        own = slice(start, start + BATCH)
+        histories = histories_of(shown.take(np.arange(len(shown))[own]), past)
+        reading = read(histories, catalogue.keys, catalogue.history)
+        pairs.append(pairs_of(model, histories, reading, rows[own], catalogue))
+    return np.concatenate(pairs)
+
+
+def histories_of(shown: Impressions, past: Past) -> list[History]:
+    """What each impression's user had done by then."""
+    moments = zip(shown.user_rows.tolist(), shown.time_ms.tolist(), strict=True)
+    return [past.before(user, time_ms) for user, time_ms in moments]
+
+
+def pairs_of(
+    model: FeedModel,
+    histories: Sequence[History],
+    reading: Reading,
+    rows: Rows,
+    catalogue: Catalogue,
+) -> Vectors:
+    """[B, K, C'] of B histories and their candidates [B, K], without counters."""
+    near = affinity_features(reading, rows, catalogue.keys[rows], catalogue.history[rows])
+    length = model.manifest.dimensions["history_length"]
+    interests = model.interests(batch_histories(histories, length))
+    told = interest_features(interests, catalogue.retrieval[rows])
+    return np.concatenate([near, told], 2)
 
 
 def hours_of(shown: Impressions, places: Places) -> Vectors:

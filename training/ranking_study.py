@@ -8,7 +8,14 @@ import numpy as np
 from configs.ranking import DataSection
 from embeddings.feed_model import FeedModel, published_ms
 from models.arrays import Mask, Rows, Vectors
-from models.ranking_features import INTEREST_FEATURES, Counts, ItemCounters, Rates, counter_features
+from models.ranking_features import (
+    INTEREST_FEATURES,
+    RATE_STRENGTH,
+    Counts,
+    ItemCounters,
+    Rates,
+    counter_features,
+)
 from models.tasks import TASKS
 from training.datasets.interactions import Interactions
 from training.fit_ranker import RankerData
@@ -17,6 +24,7 @@ from training.ranking_arrays import (
     Catalogue,
     Places,
     catalogue_of,
+    cross_with,
     places_of,
     rates_of,
     told_tasks,
@@ -31,6 +39,7 @@ from training.ranking_examples import (
 )
 
 VALID_SHARE = 0.1  # of the log's time, as the protocols have it
+NEAR = 2_000  # impressions between which counters hardly differ
 
 
 @dataclass(frozen=True)
@@ -74,11 +83,13 @@ class Study:
             watch_ratio=self.shown.watch_ratio,
         )
 
-    def rates(self, known: Mask, least: int) -> tuple[Rates, list[int]]:
+    def rates(
+        self, known: Mask, least: int, strength: float = RATE_STRENGTH
+    ) -> tuple[Rates, list[int]]:
         """What is usual in some of the impressions, and the tasks that are told often enough."""
         shown = self.shown.take(known)
         tasks = told_tasks(shown, least)
-        return rates_of(shown, taken(self.counts, known), tasks), tasks
+        return rates_of(shown, taken(self.counts, known), tasks, strength), tasks
 
 
 def taken(counts: Counts, chosen: Mask | Rows) -> Counts:
@@ -146,6 +157,31 @@ def as_requests(model: FeedModel, study: Study, chosen: Mask) -> Study:
     user, pairs = user_and_cross(model, asked, study.past, study.catalogue, study.places)
     counts = taken(study.counts, chosen)
     return replace(study, shown=shown, counts=counts, user=user, pairs=pairs)
+
+
+def unshown(model: FeedModel, study: Study, per_impression: int, seed: int) -> tuple[Study, Rows]:
+    """Pairs that might have been: each impression's user with other items of about the same time.
+
+    Counters are those of the impressions that the items are taken from; labels mean nothing.
+
+    Returns:
+        The pairs, and for each of them the impression whose user and moment it has.
+    """
+    count = len(study.shown)
+    owners = np.repeat(np.arange(count), per_impression)
+    steps = np.random.default_rng(seed).integers(-NEAR, NEAR + 1, len(owners))
+    others = np.clip(owners + steps, 0, count - 1)
+    rows = study.shown.item_rows[others]
+    wanted = rows.reshape(count, per_impression)
+    pairs = cross_with(model, study.shown, study.past, study.catalogue, wanted)
+    asked = replace(
+        study,
+        shown=replace(study.shown.take(owners), item_rows=rows),
+        counts=taken(study.counts, others),
+        user=study.user[owners],
+        pairs=pairs.reshape(len(owners), -1),
+    )
+    return asked, owners
 
 
 def counters_at(shown: Impressions, published: Rows, end_ms: int) -> ItemCounters:

@@ -4,8 +4,11 @@
 
 Read top to bottom: impressions with everything as of their moment, a first fit whose predictions of
 the newest tenth calibrate each task, a second fit on all, export with parity checks, the items'
-half of the first layer, a new version of the bundle. Nothing is learned from after the end of what
-the towers were trained on.
+half of the first layer, a new version of the bundle. Where the settings ask for it, each fit is
+that of a teacher and of a student (`training.distil`).
+
+``--until`` says what is learned from: nothing after the end of what the towers were trained on
+(``towers``), all but the newest ``data.test_share`` of the log (``time-split``), or ``all``.
 """
 
 import argparse
@@ -19,18 +22,23 @@ import torch
 
 from configs.load import load
 from configs.ranking import RankerConfig
-from embeddings.feed_model import load_feed_model
+from embeddings.feed_model import FeedModel, load_feed_model
 from models.arrays import Mask
 from models.bundle import BundleError
+from models.ranking_features import Rates
 from models.tasks import TASKS
 from training.calibration import platt
+from training.datasets.interactions import Interactions
 from training.datasets.load import DATASETS, load_dataset
-from training.fit_ranker import RankerData, fit_ranker, logits
+from training.distil import Lessons, Trees, first_trees, fit_distilled, refitted
+from training.fit_ranker import RankerData, logits
+from training.log import encode
 from training.pack_ranker import Fitted, pack_ranker
-from training.ranking_study import VALID_SHARE, study_of
+from training.ranking_study import VALID_SHARE, Study, study_of, unshown
 from training.report import peak_memory_gb, print_report
 
 CONFIGS = Path("configs/ranker")
+UNTIL = ("towers", "time-split", "all")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,17 +53,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts = model.manifest.data
     if facts.window is None or facts.dataset != options.dataset:
         raise SystemExit(f"{options.bundle}: trained on {facts.dataset}, not on {options.dataset}")
-    seed = model.manifest.seed
-    data = load_dataset(options.dataset, options.data, seed)
-    study = study_of(model, data, config.data, facts.window[1], facts.window[1])
-    everything = np.ones(len(study.shown), bool)
-    rates, tasks = study.rates(everything, config.data.least_reactions)
-    examples = study.data(rates, tasks)
-    first = first_share(examples, 1 - VALID_SHARE)
-    calibration = calibrated(examples, first, config, seed)
-    network = fit_ranker(examples, config.network, config.fit, seed)
+    seed = model.manifest.seed if options.seed is None else options.seed
+    data = load_dataset(options.dataset, options.data, model.manifest.seed)
+    end_ms = end_of(options, data, facts.window[1], config.data.test_share)
+    study = study_of(model, data, config.data, end_ms, end_ms)
+    rates, tasks = study.rates(
+        np.ones(len(study.shown), bool), config.data.least_reactions, config.data.rate_strength
+    )
+    lessons = lessons_of(model, study, (rates, tasks), config.distil.pairs, seed)
+    first = first_share(lessons.shown, 1 - VALID_SHARE)
+    trees = first_trees(lessons.shown, first, config.distil, seed + 1)
+    calibration = calibrated(lessons, first, config, trees, seed)
+    trees = refitted(trees, lessons.shown, seed + 1)
+    network = fit_distilled(lessons, config, trees, seed)
     names = tuple(TASKS[t] for t in tasks)
-    fitted = Fitted(network, calibration, rates, names, study.places.names, study.end_ms)
+    regions = study.places.names
+    fitted = Fitted(network, calibration, rates, names, regions, study.end_ms, seed)
     try:
         manifest, parity = pack_ranker(
             fitted, study.catalogue, study.counters, model, options.bundle, options.out
@@ -69,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "version": manifest.version,
             "impressions": len(study.shown),
             "tasks": [TASKS[t] for t in tasks],
+            "tree_rounds": [tree and tree.num_trees() for tree in trees],
             "slopes": calibration[0],
             "offsets": calibration[1],
             "parity": parity,
@@ -89,7 +103,53 @@ def parser() -> argparse.ArgumentParser:
     line.add_argument("--out", type=Path, required=True, help="folder of the new bundle")
     line.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     line.add_argument("--config", type=Path, help="default: configs/ranker/<dataset>.yaml")
+    line.add_argument("--until", choices=UNTIL, default="towers", help="what is learned from")
+    line.add_argument("--seed", type=int, help="of the ranker; default: that of the towers")
     return line
+
+
+def end_of(
+    options: argparse.Namespace, data: Interactions, towers_end_ms: int, test_share: float
+) -> int:
+    """The last moment that is learned from.
+
+    Raises:
+        SystemExit: the towers know what comes after it.
+    """
+    log = encode(data)
+    times_ms = log.time_ms[log.logged]
+    end_ms = {
+        "towers": towers_end_ms,
+        "time-split": int(np.quantile(times_ms, 1 - test_share)),
+        "all": int(times_ms.max()),
+    }[options.until]
+    if end_ms < towers_end_ms:
+        raise SystemExit(
+            f"--until {options.until}: ends at {end_ms} ms, but the towers of {options.bundle} "
+            f"learned up to {towers_end_ms} ms; train them with --protocol before-log"
+        )
+    if end_ms < times_ms.min():
+        raise SystemExit(
+            f"--until {options.until}: the log begins after {end_ms} ms, the end of the towers of "
+            f"{options.bundle}; give --until time-split or all"
+        )
+    return end_ms
+
+
+def lessons_of(
+    model: FeedModel,
+    study: Study,
+    read: tuple[Rates, list[int]],
+    pairs: int,
+    seed: int,
+) -> Lessons:
+    """All that is learned from: impressions, and as many pairs that were not shown as are asked."""
+    rates, tasks = read
+    shown = study.data(rates, tasks)
+    if not pairs:
+        return Lessons(shown, shown.take(np.zeros(0, np.int64)), np.zeros(0, np.int64))
+    others, owners = unshown(model, study, pairs, seed)
+    return Lessons(shown, others.data(rates, tasks), owners)
 
 
 def first_share(examples: RankerData, share: float) -> Mask:
@@ -98,11 +158,11 @@ def first_share(examples: RankerData, share: float) -> Mask:
 
 
 def calibrated(
-    examples: RankerData, first: Mask, config: RankerConfig, seed: int
+    lessons: Lessons, first: Mask, config: RankerConfig, trees: Trees, seed: int
 ) -> tuple[list[float], list[float]]:
     """Slope and offset of each task, from what a fit on the first part says of the rest."""
-    network = fit_ranker(examples.take(first), config.network, config.fit, seed)
-    rest = examples.take(~first)
+    network = fit_distilled(lessons.take(first), config, trees, seed)
+    rest = lessons.shown.take(~first)
     said = logits(network, rest)
     pairs = [platt(said[:, t], rest.labels[:, t]) for t in range(rest.labels.shape[1])]
     return [slope for slope, _ in pairs], [offset for _, offset in pairs]

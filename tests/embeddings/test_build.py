@@ -28,8 +28,9 @@ def test_batches_give_the_same_vectors_as_one(
     model = load_feed_model(tmp_path / "feed")
     monkeypatch.setattr(build, "BATCH_ITEMS", 7)
     history, retrieval = embed_catalogue(model.item_tower, model.items)
-    np.testing.assert_allclose(history, model.history_table, atol=1e-6)
-    np.testing.assert_allclose(retrieval, model.retrieval_vectors, atol=1e-6)
+    # A matrix product may round differently for another number of rows.
+    np.testing.assert_allclose(history, model.history_table, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(retrieval, model.retrieval_vectors, rtol=1e-4, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bundle(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_it_is_as_if_everything_had_been_read_again(catalogue: Reading, fresh: F
     assert {"late-0", "late-2", "item-4"} <= set(found)
     assert found["late-4"]["regions"] == frozenset(["CN"])
     for one, other in zip(vectors(carried, [*found]), vectors(anew, [*found]), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4)
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     rows = [carried.shelf.popular_rows, anew.shelf.popular_rows]
     ids = [
         [items.model.vocabulary.item_id(row) for row in some]

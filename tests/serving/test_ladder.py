@@ -1,6 +1,7 @@
 """One replica's ladder over a real state server: from an upload to its first places."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ def items(bundles: Path) -> LiveItems:
 def keeper_of(client: Any, items: LiveItems, clock: list[int]) -> LadderKeeper:
     mirror = VisibilityMirror()
     mirror.replace(1, {})
+    mirror.renew(time.monotonic())
     exploration = LadderExploration(np.random.default_rng(0))
     of_items = OfItems(items.model, items.shelf, exploration)
     return LadderKeeper(
@@ -57,7 +59,7 @@ def keeper_of(client: Any, items: LiveItems, clock: list[int]) -> LadderKeeper:
         serving=lambda: of_items,
         mirror=mirror,
         clock_ms=lambda: clock[0],
-        interval_s=0.01,
+        interval_s=1.0,  # a lease on deciding that no busy machine outlasts
     )
 
 
@@ -87,6 +89,20 @@ def test_a_new_visible_item_gets_its_first_audience(with_client: Run, items: Liv
         new = items.model.vocabulary.row("new")
         assert new is not None
         assert keeper.serving().exploration.tier(new) == 5
+
+    with_client(body)
+
+
+def test_nothing_is_opened_before_visibility_is_known(with_client: Run, items: LiveItems) -> None:
+    async def body(client: Any) -> None:
+        upload(items, "limited")
+        keeper = keeper_of(client, items, [NOW])
+        read, keeper.mirror = keeper.mirror, VisibilityMirror()
+        await keeper.look()
+        assert not await keeper.ladder.item_ids()
+        keeper.mirror = read
+        await keeper.look()
+        assert await keeper.ladder.item_ids() == ["limited"]
 
     with_client(body)
 

@@ -73,6 +73,15 @@ def test_time_split_trains_on_the_past_only() -> None:
     assert parts.final.time_ms.max() < log.time_ms.max()
 
 
+@pytest.mark.parametrize("with_history", [True, False])
+def test_towers_before_the_log_know_none_of_what_is_asked(with_history: bool) -> None:
+    log, parts = split("before-log", with_history=with_history)
+    assert not parts.final.logged.any() or parts.final.time_ms.max() < log.time_ms.max()
+    assert len(parts.train) < len(parts.final) < len(log)
+    if with_history:
+        assert len(parts.final) == (~log.logged).sum()
+
+
 def test_random_split_takes_a_tenth_of_each_user() -> None:
     log, parts = split("random-8-1-1", with_history=False)
     kept = np.bincount(parts.train.user_rows, minlength=log.user_count)

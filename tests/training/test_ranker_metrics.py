@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from training.calibration import decile_ratios, platt
+from training.calibration import decile_counts, platt, poisson_interval
 from training.metrics import (
     bootstrap_difference,
     bootstrap_value,
@@ -52,8 +52,16 @@ def test_platt_undoes_a_known_distortion() -> None:
     slope, offset = platt(((truth - 0.7) / 2).astype(np.float32), labels)
     assert slope == pytest.approx(2, abs=0.1)
     assert offset == pytest.approx(0.7, abs=0.1)
-    ratios = decile_ratios(1 / (1 + np.exp(-truth)), labels.astype(np.float64))
-    assert len(ratios) == 10
-    assert all(0.8 < ratio < 1.25 for ratio in ratios)
-    twice = decile_ratios(np.full(1000, 0.5), np.zeros(1000))
-    assert twice == [0.0] * 10
+    seen, expected = decile_counts(1 / (1 + np.exp(-truth)), labels.astype(np.float64))
+    assert len(seen) == len(expected) == 10
+    assert seen.sum() == labels.sum()
+    assert all(0.8 < ratio < 1.25 for ratio in seen / expected)
+    nothing, half = decile_counts(np.full(1000, 0.5), np.zeros(1000))
+    assert nothing.tolist() == [0.0] * 10
+    assert half.tolist() == [50.0] * 10
+
+
+def test_intervals_of_counts_are_those_of_the_tables() -> None:
+    low, high = poisson_interval(np.array([0.0, 1.0, 10.0]))
+    assert low == pytest.approx([0, 0.0253, 4.795], abs=1e-3)
+    assert high == pytest.approx([3.689, 5.572, 18.39], abs=1e-2)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embeddings.content import content_of
 from embeddings.feed_model import FeedModel
 from embeddings.live_model import LiveModel
 from models.arrays import Rows, Vectors
@@ -35,7 +36,7 @@ class Catalogue:
         )
         if until > self._waiting:
             items = self._stage.world.items.slice(self._waiting, until - self._waiting)
-            self.model.put(self.model.embed(items.to_pylist()))
+            self.model.put(self.model.embed(content_of(items.to_pylist())))
             self._waiting = until
 
     def interests(self, people: People, users: Rows, now_ms: int) -> Vectors:

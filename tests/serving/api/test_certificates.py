@@ -1,17 +1,23 @@
 """From audited decisions to certificates, and back when audits speak against them."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from embeddings.fingerprint import fingerprint
+from serving.media import path_of
+from serving.moderation.banks import BankBook
 from serving.moderation.certificates import EVERYTHING, Certificate
 from serving.moderation.verdict import Moderator
-from serving.moderation_follower import ModerationFollower
+from serving.moderation_follower import FINGERPRINTS, ModerationFollower
 from serving.moderators import banks_of
 from serving.records.moderation import Draw, Settled
 from serving.records.status import EVERYONE
+from tests.drawn_pictures import scene
 from tests.serving.api.conftest import Served
+from tests.serving.api.test_moderation_pictures import png
 from tests.serving.api.test_settling import check, settling, statuses, upload
 
 COPY = "内部渠道到货，扫码进群领取内购价，名额不多，抓紧时间联系店主"
@@ -152,3 +158,29 @@ def test_prices_of_the_record_are_looked_at(moderated: Served) -> None:
     [evidence] = found["verdict"]["CN"]["evidence"]
     assert (evidence["source"], evidence["label"]) == ("record", "commerce/price_fraud")
     assert (found["suggestion"], statuses(moderated, "tea")) == ("review", {"*": "pending"})
+
+
+def test_known_pictures_are_known_at_the_next_start_without_a_look(moderated: Served) -> None:
+    services = moderated.services
+    content = png(scene(31))
+    headers = {"content-type": "image/png"}
+    sent = moderated.client.post("/v1/media", content=content, headers=headers).json()["sha256"]
+    entry = {"sha256": sent, "label": "rights/reupload"}
+    moderated.client.post("/v1/admin/banks/originals/entries", json=entry)
+    first = follower(moderated)
+    moderated.client.run(first.step())
+    [kept] = [path for path in (services.media / FINGERPRINTS).rglob("*") if path.is_file()]
+    path_of(services.media, sent).unlink()  # nothing could be looked at now
+    again = replace(first, banks=BankBook())
+    moderated.client.run(again.step())
+    [copy] = again.banks.pictures("picture:0", lambda: fingerprint(scene(31)))
+    assert (copy.bank, copy.way, copy.distance) == ("originals", "pdq", 0)
+    kept.write_bytes(b"cut off")
+    broken = replace(first, banks=BankBook())
+    moderated.client.run(broken.step())
+    assert not broken.banks.labels()  # neither kept nor to be looked at: told, not guessed
+    path_of(services.media, sent).write_bytes(content)
+    mended = replace(first, banks=BankBook())
+    moderated.client.run(mended.step())
+    assert mended.banks.labels() == {"rights/reupload"}
+    assert kept.read_bytes()[:2] == b"PK"

@@ -148,6 +148,7 @@ def test_vectors_of_a_new_item_are_those_of_its_content(served: Served) -> None:
     model = served.services.bundle.items.model
     first, again = model.vocabulary.rows(["new", "again"])
     vectors = model.retrieval_vectors[np.array([first, again])]
-    assert vectors[0] == pytest.approx(vectors[1])
+    # A matrix product may round differently for another number of rows.
+    assert vectors[0] == pytest.approx(vectors[1], rel=1e-4, abs=1e-5)
     expected = model.bundle.embed([catalogue.get("new").item.model_dump()])[1][0]
-    assert vectors[0] == pytest.approx(expected, rel=1e-5)
+    assert vectors[0] == pytest.approx(expected, rel=1e-4, abs=1e-5)

@@ -100,11 +100,11 @@ def test_the_hot_path_asks_the_database_once() -> None:
         return key
 
     gate, text = Gate(find), f"tg_{'0' * 12}_{'f' * 64}"
-    started = time.perf_counter()
+    started = time.process_time()  # of this process alone, however busy the machine
     for _ in range(2_000):
         gate.wait_s(gate.admit(text, "feed", 1_000), 1.0)
     assert len(asked) == 1
-    assert (time.perf_counter() - started) / 2_000 < 0.5e-3
+    assert (time.process_time() - started) / 2_000 < 0.5e-3
 
 
 def test_keys_command(records: Records, capsys: pytest.CaptureFixture[str]) -> None:
