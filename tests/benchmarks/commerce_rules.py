@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from configs.labels import load_labels
 from configs.load import load
 from configs.schema import Section
@@ -31,7 +33,7 @@ class Batch(Section):
     """
 
     region: str
-    first_run: dict[str, float] = {}
+    first_run: dict[str, float] = Field(default_factory=dict)
     claims: dict[str, tuple[str, ...]]
     clean: tuple[str, ...]
 
