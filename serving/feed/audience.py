@@ -29,12 +29,14 @@ class AudienceRules:
         urgency: match that an item gains when it is as late as it can be.
         places: of a page at most, the earliest: what is further down is often not seen, and held
             for nothing until it is released.
+        category: match that an item gains by the share of its category in the viewer's history.
     """
 
     pool: int = 8
     temperature: float = 0.15
     urgency: float = 2.0
     places: int = 3
+    category: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class LadderExploration:
         interests: Vectors | None,
         keeps: Callable[[Rows], Mask],
         count: int,
+        taste: Callable[[Rows], Vectors] | None = None,
     ) -> tuple[Rows, Vectors]:
         """See `Exploration.draw`: first audiences first, then what has climbed already."""
         if interests is not None:
@@ -111,6 +114,8 @@ class LadderExploration:
         if not len(openings):
             return openings.rows, openings.late
         match, count = matches(interests, openings, self._rules), min(count, self._rules.places)
+        if taste is not None and self._rules.category:
+            match = match + self._rules.category * taste(openings.rows)
         allowed = keeps(openings.rows)
         first = allowed & (openings.tiers == FIRST)
         drawn, chance = self._drawn(match, first, count)

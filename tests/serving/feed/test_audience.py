@@ -128,6 +128,20 @@ def test_first_audiences_come_before_what_has_climbed() -> None:
     assert ladder.viewers.shape == (1, 1, 4)
 
 
+def test_a_category_of_the_history_counts_as_the_rules_say() -> None:
+    ladder = LadderExploration(np.random.default_rng(0))
+
+    def taste(rows: Rows) -> Vectors:
+        return np.where(rows == 103, 0.3, 0.0).astype(np.float32)
+
+    def first(category: float) -> int:
+        rules = replace(CHANCE, temperature=0.001, category=category)
+        ladder.show(openings(np.eye(4)), rules)
+        return int(ladder.draw(ASKED, f32([[1, 0, 0, 0]]), everything, 1, taste)[0][0])
+
+    assert (first(0.0), first(5.0)) == (100, 103)
+
+
 def test_filters_hold_and_an_empty_ladder_gives_nothing() -> None:
     ladder = LadderExploration(np.random.default_rng(0))
     assert len(ladder.draw(ASKED, EAST, everything, 3)[0]) == 0
