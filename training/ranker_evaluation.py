@@ -210,8 +210,7 @@ class Judge:
 
     def rates(self) -> Rates:
         """What was usual where the ranker was trained."""
-        facts = self.ranker.facts
-        return Rates(np.array(facts.overall, np.float32), facts.impressions)
+        return self.ranker.facts.rates
 
     def trees(self, task: str, study: Study, windows: tuple[Mask, Mask], seed: int) -> Trees:
         """Tuned trees for one task, chosen by the metric that the task is judged by."""
