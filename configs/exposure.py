@@ -62,6 +62,7 @@ class MatchSection(Section):
     temperature: float = Field(default=0.15, gt=0, le=100)
     urgency: float = Field(default=2.0, ge=0, le=100)
     places: int = Field(default=3, ge=0, le=100)
+    category: float = Field(default=0.0, ge=0, le=100)
 
 
 class ExposureConfig(Section):

@@ -72,6 +72,13 @@ class FatigueSection(Section):
     floor: float = Field(default=0.9, gt=0, le=1)
 
 
+class ReachSection(Section):
+    """What was shown much more often than usual since the bundle was made loses value."""
+
+    loss: float = Field(default=0.0, ge=0, le=1)
+    floor: float = Field(default=0.5, gt=0, le=1)
+
+
 class SmallCreatorsSection(Section):
     """Places for the creators who hold the last share of all popularity."""
 
@@ -110,6 +117,7 @@ class FeedConfig(Section):
     commerce: CommerceSection = CommerceSection()
     diversity: DiversitySection = DiversitySection()
     fatigue: FatigueSection = FatigueSection()
+    reach: ReachSection = ReachSection()
     small_creators: SmallCreatorsSection = SmallCreatorsSection()
     exploration: ExplorationSection = ExplorationSection()
     minors: MinorsSection = MinorsSection()

@@ -54,7 +54,7 @@ class LiveVocabulary:
 
     def rows(self, item_ids: Iterable[str]) -> Rows:
         """Return the rows of ids, -1 where an id is unknown."""
-        asked = item_ids if isinstance(item_ids, Sequence) else list(item_ids)
+        asked = list(item_ids)
         rows = self._base.rows(asked)
         if self._late_rows:
             for n, item_id in enumerate(asked):

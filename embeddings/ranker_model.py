@@ -22,6 +22,7 @@ from models.bundle import (
 from models.features import ACTION_CODES, History
 from models.ranking_features import (
     KEYS,
+    RATE_STRENGTH,
     Counts,
     ItemCounters,
     Keys,
@@ -63,16 +64,23 @@ class RankerFacts(Section):
     """``ranker.json``: what the ranker predicts and what was usual where it was trained.
 
     `overall` holds the rate of every task of ``TASKS``, 0 where the data lack it; `impressions` is
-    the mean of the items that were shown; `base_ms` the moment of ``ranker_counters.npy``: nothing
-    later was learned from. `seed` is that of the fit, None where it is the bundle's.
+    the mean of the items that were shown; `strength` how many reactions at the overall rate an
+    item's own rate starts from; `base_ms` the moment of ``ranker_counters.npy``: nothing later was
+    learned from. `seed` is that of the fit, None where it is the bundle's.
     """
 
     tasks: tuple[str, ...]
     regions: tuple[str, ...]
     overall: tuple[float, ...]
     impressions: float = Field(ge=0)
+    strength: float = Field(default=RATE_STRENGTH, gt=0)
     base_ms: int = Field(ge=0)
     seed: int | None = None
+
+    @property
+    def rates(self) -> Rates:
+        """What was usual."""
+        return Rates(np.array(self.overall, np.float32), self.impressions, self.strength)
 
     @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:
@@ -210,12 +218,11 @@ class Ranker:
         vectors = unit(np.asarray(tables.history[rows]))
         retrieval = np.asarray(tables.retrieval[rows])
         counts = self.totals.counts(context, rows, keys[:, 0])
-        rates = Rates(np.array(facts.overall, np.float32), facts.impressions)
         tasks = [TASKS.index(name) for name in facts.tasks]
         cross = [
             affinity_features(reading, rows[None], keys[None], vectors[None])[0],
             interest_features(context.interests[None], retrieval[None])[0],
-            counter_features(counts, rates, tasks),
+            counter_features(counts, facts.rates, tasks),
         ]
         return {
             "user": user_features(reading, hour, region, len(facts.regions)),

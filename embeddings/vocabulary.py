@@ -32,7 +32,7 @@ class Vocabulary:
 
     def rows(self, item_ids: Iterable[str]) -> Rows:
         """Return the rows of ids, -1 where an id is unknown."""
-        asked = item_ids if isinstance(item_ids, Sequence) else list(item_ids)
+        asked = list(item_ids)
         return np.fromiter(map(self._rows.get, asked, repeat(-1)), np.int64, len(asked))
 
     def item_id(self, row: int) -> str:

@@ -44,7 +44,7 @@ INTEREST_FEATURES = 3
 POPULARITY_COORDINATES = 2  # at the end of retrieval vectors
 KERNEL = 6.0  # inverse width of the kernel over cosines
 SHARE_STRENGTH = 3.0  # items that the user's own share counts for in a share
-RATE_STRENGTH = 5.0  # reactions that the overall rate counts for in an item's rate
+RATE_STRENGTH = 5.0  # reactions that the overall rate counts for where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,12 @@ class Rates:
     Attributes:
         overall: [len(TASKS)], 0 for tasks that the data lack.
         impressions: mean of the items that were shown.
+        strength: reactions that the overall rate counts for in the rate of an item or creator.
     """
 
     overall: Vectors
     impressions: float
+    strength: float = RATE_STRENGTH
 
 
 @dataclass(frozen=True)
@@ -371,8 +373,9 @@ def counter_features(counts: Counts, rates: Rates, tasks: Sequence[int]) -> Vect
         tasks: indices of the tasks that the data have.
     """
     overall = rates.overall[list(tasks)]
-    own = rate_logits(counts.reactions[:, tasks], counts.impressions, overall)
-    creator = rate_logits(counts.creator_reactions[:, tasks], counts.creator_impressions, overall)
+    own, by_creator = counts.reactions[:, tasks], counts.creator_reactions[:, tasks]
+    own = rate_logits(own, counts.impressions, overall, rates.strength)
+    creator = rate_logits(by_creator, counts.creator_impressions, overall, rates.strength)
     age_known = np.isfinite(counts.age_h)
     age_h = np.where(age_known, np.maximum(counts.age_h, 0.0), 0.0)
     rest = [
@@ -385,10 +388,11 @@ def counter_features(counts: Counts, rates: Rates, tasks: Sequence[int]) -> Vect
     return np.concatenate([own, creator, np.stack(rest, 1)], 1, dtype=np.float32)
 
 
-def rate_logits(hits: Vectors, shown: Vectors, overall: Vectors) -> Vectors:
+def rate_logits(
+    hits: Vectors, shown: Vectors, overall: Vectors, strength: float = RATE_STRENGTH
+) -> Vectors:
     """[K, T] log odds of the smoothed rates, less those of the overall rates [T]."""
-    strength = RATE_STRENGTH / overall
-    rate = (hits + RATE_STRENGTH) / (np.maximum(shown[:, None], hits) + strength)
+    rate = (hits + strength) / (np.maximum(shown[:, None], hits) + strength / overall)
     rate = np.clip(rate, 1e-6, 1 - 1e-6)
     logits: Vectors = np.log(rate / (1 - rate)) - np.log(overall / (1 - overall))
     return logits

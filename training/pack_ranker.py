@@ -89,6 +89,7 @@ def pack_ranker(
             regions=fitted.regions,
             overall=tuple(fitted.rates.overall.tolist()),
             impressions=fitted.rates.impressions,
+            strength=fitted.rates.strength,
             base_ms=fitted.end_ms,
             seed=fitted.seed,
         )

@@ -114,6 +114,8 @@ def main(options: argparse.Namespace) -> None:
             raise SystemExit(f"{folder}: holds no ranker; add one with training.train_ranker")
         trials.append(trial_of(model, model.ranker, options, config))
         seeds.append(seed_of(model, model.ranker))
+        if not np.array_equal(trials[-1].window.users, trials[0].window.users):
+            raise SystemExit(f"{folder}: is asked about other impressions than {options.bundle[0]}")
     rows = [mean_of([row_of(trial, name) for trial in trials]) for name in MODELS]
     figures = figures_of(trials)
     if options.out:
@@ -149,7 +151,9 @@ def trial_of(
     late = study.shown.time_ms > end_ms
     known = ~late & ~mine if options.fit_data else ~late
     valid = known & (np.cumsum(known) > (1 - VALID_SHARE) * known.sum())
-    test = mine & late if (mine & late).any() else mine & ~known
+    # Other users' earlier impressions are as new to a ranker that learned from the whole of a log.
+    cut = options.fit_data is None or (late & ~mine).any()
+    test = mine & late if cut else mine
     if not test.any():
         raise SystemExit(
             f"bundle {model.version}: its ranker learned from everything up to {end_ms} ms, so "
@@ -206,8 +210,7 @@ class Judge:
 
     def rates(self) -> Rates:
         """What was usual where the ranker was trained."""
-        facts = self.ranker.facts
-        return Rates(np.array(facts.overall, np.float32), facts.impressions)
+        return self.ranker.facts.rates
 
     def trees(self, task: str, study: Study, windows: tuple[Mask, Mask], seed: int) -> Trees:
         """Tuned trees for one task, chosen by the metric that the task is judged by."""

@@ -14,6 +14,7 @@ from embeddings.ranker_model import region_index
 from models.arrays import Rows, Vectors
 from models.features import ACTION_CODES, History, batch_histories
 from models.ranking_features import (
+    RATE_STRENGTH,
     TASK_ACTIONS,
     Counts,
     Keys,
@@ -138,11 +139,13 @@ def told_tasks(shown: Impressions, least: int) -> list[int]:
     return [t for t in range(len(TASKS)) if least <= hits[t] <= len(shown) - least]
 
 
-def rates_of(shown: Impressions, counts: Counts, tasks: Sequence[int]) -> Rates:
+def rates_of(
+    shown: Impressions, counts: Counts, tasks: Sequence[int], strength: float = RATE_STRENGTH
+) -> Rates:
     """What is usual among some impressions."""
     overall = np.zeros(len(TASKS), np.float32)
     overall[list(tasks)] = np.clip(shown.labels[:, tasks].mean(0), LEAST_RATE, 1 - LEAST_RATE)
-    return Rates(overall, float(counts.impressions.mean()))
+    return Rates(overall, float(counts.impressions.mean()), strength)
 
 
 def user_and_cross(

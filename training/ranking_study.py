@@ -8,7 +8,14 @@ import numpy as np
 from configs.ranking import DataSection
 from embeddings.feed_model import FeedModel, published_ms
 from models.arrays import Mask, Rows, Vectors
-from models.ranking_features import INTEREST_FEATURES, Counts, ItemCounters, Rates, counter_features
+from models.ranking_features import (
+    INTEREST_FEATURES,
+    RATE_STRENGTH,
+    Counts,
+    ItemCounters,
+    Rates,
+    counter_features,
+)
 from models.tasks import TASKS
 from training.datasets.interactions import Interactions
 from training.fit_ranker import RankerData
@@ -76,11 +83,13 @@ class Study:
             watch_ratio=self.shown.watch_ratio,
         )
 
-    def rates(self, known: Mask, least: int) -> tuple[Rates, list[int]]:
+    def rates(
+        self, known: Mask, least: int, strength: float = RATE_STRENGTH
+    ) -> tuple[Rates, list[int]]:
         """What is usual in some of the impressions, and the tasks that are told often enough."""
         shown = self.shown.take(known)
         tasks = told_tasks(shown, least)
-        return rates_of(shown, taken(self.counts, known), tasks), tasks
+        return rates_of(shown, taken(self.counts, known), tasks, strength), tasks
 
 
 def taken(counts: Counts, chosen: Mask | Rows) -> Counts:

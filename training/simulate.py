@@ -1,12 +1,15 @@
 """The closed loop: our feed, a popularity feed and pure interest, in the same simulated day.
 
-``python -m training.simulate --seed 0``  (more seeds: more worlds)
+``python -m training.simulate --seed 0``, or ``--worlds 10`` for seeds 0 to 9
 
 Every policy meets the same people at the same moments with the same draws. Our feed is the server's
-engine, selectors and ladder. What is planted in the world is read by the figures alone.
+engine, selectors and ladder. What is planted in the world is read by the figures alone. A finished
+world is remembered beside its picture: a run that was broken off goes on where it was.
 """
 
 import argparse
+import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ from embeddings.feed_model import FeedModel, load_feed_model
 from serving.feed.limits import audience_rules, ladder_rules, rules_of
 from training import train_ranker, train_two_tower
 from training.closed_loop.day import Day, live_through
-from training.closed_loop.drawing import draw, write_page
+from training.closed_loop.drawing import draw, draw_worlds, write_page
 from training.closed_loop.figures import (
     BARS,
     INTEREST,
@@ -30,9 +33,9 @@ from training.closed_loop.figures import (
     NewItems,
     class_rows,
     figures_of,
-    holds,
     new_items_of,
     policy_rows,
+    worlds_held,
 )
 from training.closed_loop.ladder import DayLadder
 from training.closed_loop.ours import OurFeed
@@ -40,9 +43,11 @@ from training.closed_loop.people import people_of
 from training.closed_loop.policies import Catalogue, InterestFeed, PopularFeed
 from training.closed_loop.stage import DayPlan, Stage, draw_stage
 from training.datasets.simulator import SimulatorSettings
+from training.provenance import code_revision
 from training.report import print_report
 
 CONFIG = Path("configs/simulate.yaml")
+RECIPES = (Path("configs/two_tower/simulator.yaml"), Path("configs/ranker/simulated_day.yaml"))
 RUNS, REPORTS = Path("var/runs"), Path("var/reports")
 WORLDS_BAR = 0.8  # of the worlds in which each bar holds
 
@@ -65,34 +70,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one world a seed and print one JSON object; exit status 0 where every bar holds."""
     options = parser().parse_args(arguments)
     config = load(options.config, SimulateConfig)
+    seeds = options.seed if options.worlds is None else range(options.worlds)
     rows = []
-    for seed in options.seed:
-        bundle = load_feed_model(trained(options.runs, seed))
-        told = simulated(bundle, config, SimulatorSettings(), seed)
-        report(told, options.reports / f"simulate-{seed}")
-        rows.append({"world": seed} | told.figures)
+    for seed in seeds:
+        rows.append({"world": seed} | finished(options, config, seed))
         print(rows[-1], file=sys.stderr, flush=True)
-    return 0 if conclude(rows, options.seed) else 1
+    if len(rows) > 1:
+        report_worlds(rows, options.reports / "simulate-worlds")
+    return 0 if conclude(rows, list(seeds)) else 1
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     line = argparse.ArgumentParser(prog="training.simulate", description=__doc__)
-    line.add_argument("--seed", type=int, nargs="+", default=[0], help="one world each")
+    which = line.add_mutually_exclusive_group()
+    which.add_argument("--seed", type=int, nargs="+", default=[0], help="one world each")
+    which.add_argument("--worlds", type=int, help="seeds 0 to one below this")
     line.add_argument("--config", type=Path, default=CONFIG)
     line.add_argument("--runs", type=Path, default=RUNS, help="of bundles; missing are trained")
     line.add_argument("--reports", type=Path, default=REPORTS)
+    line.add_argument("--again", action="store_true", help="also worlds that are finished")
     return line
 
 
+def finished(options: argparse.Namespace, config: SimulateConfig, seed: int) -> dict[str, float]:
+    """Figures of a world: those remembered of the same code, recipes and limits, or new ones."""
+    path: Path = options.reports / f"simulate-{seed}"
+    made_of = digest(code_revision(), config.model_dump_json(), *map(Path.read_text, RECIPES))
+    memory = path.with_suffix(".json")
+    if memory.is_file() and not options.again:
+        told = json.loads(memory.read_text(encoding="utf-8"))
+        if told["made_of"] == made_of:
+            return dict(told["figures"])
+    bundle = load_feed_model(trained(options.runs, seed))
+    day = simulated(bundle, config, SimulatorSettings(), seed)
+    report(day, path)
+    told = {"made_of": made_of, "figures": day.figures}
+    memory.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    return day.figures
+
+
+def digest(*parts: str) -> str:
+    """Eight hexadecimal digits that tell these texts from others."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+
+
 def trained(runs: Path, seed: int) -> Path:
-    """Folder of the bundle of a world, trained on its log where it is missing."""
-    towers, whole = runs / f"simulate-{seed}-towers", runs / f"simulate-{seed}"
+    """Folder of the bundle of a world, trained on its log by today's recipes where missing."""
+    of_towers, of_ranker = (path.read_text(encoding="utf-8") for path in RECIPES)
+    towers = runs / f"simulate-{seed}-{digest(of_towers)}-towers"
+    whole = runs / f"simulate-{seed}-{digest(of_towers, of_ranker)}"
     simulator = ["--dataset", "simulator", "--threads", "1"]
     if not whole.exists() and not towers.exists():
         train_two_tower.main([*simulator, "--seed", str(seed), "--out", str(towers)])
     if not whole.exists():
-        train_ranker.main([*simulator, "--bundle", str(towers), "--out", str(whole)])
+        recipe = ["--config", str(RECIPES[1]), "--bundle", str(towers)]
+        train_ranker.main([*simulator, *recipe, "--out", str(whole)])
     return whole
 
 
@@ -148,15 +181,25 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
 
 
+def report_worlds(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write picture and page of several worlds."""
+    draw_worlds(path.with_suffix(".png"), rows)
+    write_page(path.with_suffix(".html"), path.with_suffix(".png"), {"Worlds": rows})
+    print(f"\n{path.with_suffix('.html')}", flush=True)
+
+
 def conclude(rows: Sequence[dict[str, Any]], seeds: Sequence[int]) -> bool:
     """Print the figures, means over the worlds, and whether each bar holds in enough of them."""
-    bars = {}
-    for name, (way, bar) in BARS.items():
-        held = float(np.mean([holds(name, row[name]) for row in rows]))
-        bars[f"{name} {way} {bar} in {WORLDS_BAR:.0%} of the worlds"] = held >= WORLDS_BAR
-    means = {name: float(np.mean([row[name] for row in rows])) for name in BARS}
+    held = worlds_held(rows)
+    bars = {
+        f"{name} {way} {bar} in {WORLDS_BAR:.0%} of the worlds": held[name]
+        >= WORLDS_BAR * len(rows)
+        for name, (way, bar) in BARS.items()
+    }
+    figures: dict[str, Any] = {name: float(np.mean([row[name] for row in rows])) for name in BARS}
+    figures["worlds_held"] = held
     worlds = rows if len(rows) > 1 else None
-    return print_report("simulate", figures=means, rows=worlds, bars=bars, seed=list(seeds))
+    return print_report("simulate", figures=figures, rows=worlds, bars=bars, seed=list(seeds))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from serving.feed.question import Question
 from serving.feed.rules import DiversityRules, FeedRules, WindowRule
 from serving.feed.selectors import FREE, Choice, Fixed, Grouping, Selection, selected
 from serving.feed.shelf import Shelf
+from serving.feed.signals import SignalBoard
 from serving.feed.steering import Steering, merits, steering
 
 PINNED, EXPLORATION = "pinned", "exploration_slot"
@@ -21,11 +22,16 @@ DISPLACED = "displaced"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a page is chosen by, beside its candidates."""
+    """What a page is chosen by, beside its candidates.
+
+    Attributes:
+        signals: None where nothing is counted.
+    """
 
     names: ItemNames
     shelf: Shelf
     space: LikenessSpace
+    signals: SignalBoard | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,9 @@ def assembled(
         plain: leave out all selectors that cost time.
     """
     rules, shelf = question.rules, around.shelf
-    steered = steering(candidates.rows, rules, question.viewer, around.names, shelf.facts)
+    steered = steering(
+        candidates.rows, rules, question.viewer, around.names, shelf.facts, around.signals
+    )
     merit = merits(candidates.scores, steered.factors, absolute)
     by_merit: Rows = np.argsort(-merit, kind="stable")
     ranking = candidates.take(by_merit)

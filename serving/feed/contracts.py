@@ -66,6 +66,7 @@ class Exploration(Protocol):
         interests: Vectors | None,
         keeps: Callable[[Rows], Mask],
         count: int,
+        taste: Callable[[Rows], Vectors] | None = None,
     ) -> tuple[Rows, Vectors]:
         """Choose for one page among items that have budget left.
 
@@ -74,6 +75,7 @@ class Exploration(Protocol):
             interests: [M, D] of the viewer; None where nothing is known.
             keeps: rows [K] -> mask [K], true where the filters let this viewer see the item.
             count: places to fill.
+            taste: rows [K] -> [K] in [-1, 1], how much the viewer's history holds of the category.
 
         Returns:
             At most `count` distinct rows that `keeps`, in the order of their places, and the

@@ -13,7 +13,14 @@ ANYWHERE = "*"
 LAST_POSITION = 100
 LARGEST_FACTOR = 10.0
 GROUPS = ("item", "creator", "category")
-SELECTORS = ("creator_spread", "commerce_density", "diversity", "fatigue", "small_creators")
+SELECTORS = (
+    "creator_spread",
+    "commerce_density",
+    "diversity",
+    "fatigue",
+    "reach",
+    "small_creators",
+)
 ALWAYS_ASKED = ("popular", "request", "pinned")  # without them a page could not be filled
 SWITCHES = (
     "ranker",

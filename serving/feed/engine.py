@@ -36,6 +36,7 @@ from serving.feed.scorers import (
 from serving.feed.shelf import Shelf
 from serving.feed.signals import SignalBoard
 from serving.feed.sources import Sourcing, gathered, interest_source, last_liked
+from serving.feed.steering import category_share
 from serving.feed.stopwatch import Lateness, Stopwatch
 from serving.feed.value import values_of
 
@@ -178,7 +179,11 @@ class FeedEngine:
             kept, _ = filtered(unscored(rows, "exploration"), self.filters, viewer)
             return np.isin(rows, viewer.unlimited(kept.rows))
 
-        return drawn(*self.exploration.draw(request, question.interests, keeps, len(places)))
+        def taste(rows: Rows) -> Vectors:
+            return category_share(rows, viewer, self.shelf.facts)
+
+        interests, count = question.interests, len(places)
+        return drawn(*self.exploration.draw(request, interests, keeps, count, taste))
 
     def _rows_of(self, candidate_ids: Sequence[str]) -> tuple[Rows, list[Removed]]:
         rows = self.model.vocabulary.rows(candidate_ids)
@@ -197,7 +202,7 @@ class FeedEngine:
         candidates = replace(candidates, scores=scores)
         watch.lap("scorers")
         plain = self.lateness.rests("selectors")
-        around = Surroundings(self.model.vocabulary, self.shelf, self.space)
+        around = Surroundings(self.model.vocabulary, self.shelf, self.space, self.signals)
         page = assembled(candidates, question, around, parts is not None, plain)
         budget_ms = question.rules.budgets.selectors_ms
         if plain or self.lateness.over("selectors", watch.running_ms, budget_ms):

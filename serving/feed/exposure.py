@@ -192,7 +192,7 @@ def decided(rungs: Rungs, rules: LadderRules, now_ms: int) -> list[Move]:
     complete = (rungs.tier > FIRST) | (rungs.confirmed >= rungs.budget)  # it is guaranteed
     known = complete & (rungs.viewers >= rules.least_impressions)
     climbing = known & (rungs.tier < len(rules.tiers))
-    bars = np.append(rules.bars, np.inf)[rungs.tier]
+    bars = np.append(rules.bars, 1.0)[rungs.tier]  # from the highest tier nothing climbs
     promoted = climbing & (score - error > bars * bar)
     demoted = ~rungs.closed & known & (rungs.tier > FIRST) & (score + error < bar)
     expired = now_ms - rungs.opened_ms >= rules.lifetime_ms

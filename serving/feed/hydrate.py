@@ -59,7 +59,7 @@ def hydrate(
     """Return the viewer of a request."""
     standing, now_ms = request.standing, request.now_ms
     newest_first = sorted(request.recent, key=TIME_MS, reverse=True)
-    rows = names.rows(behaviour.item_id for behaviour in newest_first)
+    rows = names.rows([behaviour.item_id for behaviour in newest_first])
     shown, paged = names.rows(request.seen), names.rows(request.paged)
     return Viewer(
         history_of(newest_first, rows, shelf, now_ms),

@@ -11,6 +11,7 @@ from serving.feed.rules import (
     FatigueRules,
     FeedRules,
     MinorRules,
+    ReachRules,
     SmallCreatorRules,
     StageBudgets,
     ValueWeights,
@@ -35,6 +36,7 @@ def rules_of(config: FeedConfig, boosts: tuple[Boost, ...] = ()) -> FeedRules:
         commerce=WindowRule(config.commerce.window, config.commerce.limit),
         diversity=DiversityRules(**config.diversity.model_dump()),
         fatigue=FatigueRules(**config.fatigue.model_dump()),
+        reach=ReachRules(**config.reach.model_dump()),
         small_creators=SmallCreatorRules(**config.small_creators.model_dump()),
         exploration=ExplorationRules(**config.exploration.model_dump()),
         minors=MinorRules(

@@ -74,6 +74,19 @@ class FatigueRules:
 
 
 @dataclass(frozen=True)
+class ReachRules:
+    """What was shown more often than usual since the bundle was made loses value.
+
+    Attributes:
+        loss: share of the value lost by each doubling; 0 is off.
+        floor: share of the value that is always left.
+    """
+
+    loss: float = 0.0
+    floor: float = 1.0
+
+
+@dataclass(frozen=True)
 class SmallCreatorRules:
     """Places for those whom popularity forgets.
 
@@ -175,6 +188,7 @@ class FeedRules:
     commerce: WindowRule = field(default_factory=WindowRule)
     diversity: DiversityRules = field(default_factory=DiversityRules)
     fatigue: FatigueRules = field(default_factory=FatigueRules)
+    reach: ReachRules = field(default_factory=ReachRules)
     small_creators: SmallCreatorRules = field(default_factory=SmallCreatorRules)
     exploration: ExplorationRules = field(default_factory=ExplorationRules)
     minors: MinorRules = field(default_factory=MinorRules)

@@ -10,6 +10,7 @@ from models.tasks import TASKS
 from serving.feed.facts import Facts
 
 NOBODY: Rows = np.empty(0, np.int64)
+FEW = 5.0  # impressions, by which chance may move an item that is seldom shown
 
 
 class SignalBoard:
@@ -31,6 +32,8 @@ class SignalBoard:
         self._counters = ItemCounters(
             np.zeros(0, np.float32), np.zeros((0, len(TASKS)), np.float32), np.zeros(0, np.int64)
         )
+        self._newest: Vectors = np.zeros(1, np.float32)  # the last place is for later items
+        self._usual = 0.0
         self.trending: Mapping[str, Rows] = {}
 
     @property
@@ -51,8 +54,16 @@ class SignalBoard:
             trending: by region; None leaves it as it is.
         """
         self._take(impressions, reactions, based=False)
+        self._newest = np.append(impressions, np.float32(0))
+        shown = impressions > 0
+        self._usual = float(impressions[shown].mean()) if shown.any() else 0.0
         if trending is not None:
             self.trending = trending
+
+    def times_usual(self, rows: Rows) -> Vectors:
+        """How many times as often as items usually are, each row [K] was shown beyond the base."""
+        shown = self._newest[np.minimum(rows, len(self._newest) - 1)]
+        return np.asarray((shown + FEW) / (self._usual + FEW), np.float32)
 
     def _take(self, impressions: Vectors, reactions: Vectors, based: bool) -> None:
         """Counts of N items, zero past those given; `based` if the base is among them."""

@@ -11,7 +11,8 @@ from serving.feed.candidates import among
 from serving.feed.contracts import ItemNames
 from serving.feed.facts import UNKNOWN, Facts
 from serving.feed.hydrate import Viewer
-from serving.feed.rules import Boost, FatigueRules, FeedRules
+from serving.feed.rules import Boost, FatigueRules, FeedRules, ReachRules
+from serving.feed.signals import SignalBoard
 from serving.feed.terms import below
 
 REACTIONS = (
@@ -27,7 +28,9 @@ REACTIONS = (
     "rating",
 )
 IS_REACTION = np.array([name in REACTIONS for name in ACTIONS])  # by code
-FATIGUE, BOOSTED, BURIED = "category_fatigue", "boosted", "buried"
+FEW_ITEMS = 10  # of a history, which tell little of its owner's taste
+JUST_SHOWN = 16  # items: about a session
+FATIGUE, REACH, BOOSTED, BURIED = "category_fatigue", "wide_reach", "boosted", "buried"
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,24 @@ class Steering:
 
 
 def steering(
-    rows: Rows, rules: FeedRules, viewer: Viewer, names: ItemNames, facts: Facts
+    rows: Rows,
+    rules: FeedRules,
+    viewer: Viewer,
+    names: ItemNames,
+    facts: Facts,
+    signals: SignalBoard | None = None,
 ) -> Steering:
-    """Join fatigue, boosts and burials."""
+    """Join fatigue, reach, boosts and burials."""
     factors = np.ones(len(rows), np.float32)
     causes: dict[int, str] = {}
     personal = len(viewer.history) > 0
     if personal and rules.fatigue.window and rules.asks("selector:fatigue"):
         factors *= freshness(rows, rules.fatigue, viewer, facts)
         causes = dict.fromkeys(np.flatnonzero(factors < 1).tolist(), FATIGUE)
+    if signals is not None and rules.reach.loss and rules.asks("selector:reach"):
+        left = scarcity(rows, rules.reach, signals)
+        causes |= dict.fromkeys(np.flatnonzero(left < factors).tolist(), REACH)
+        factors *= left
     for boost in rules.boosts:
         meant = members(rows, boost, names, facts)
         factors[meant] *= boost.factor
@@ -70,6 +82,28 @@ def freshness(rows: Rows, rules: FatigueRules, viewer: Viewer, facts: Facts) -> 
     counts = np.bincount(ignored[ignored != UNKNOWN], minlength=len(facts.categories.values) + 1)
     counts[-1] = 0  # where UNKNOWN points
     left: Vectors = np.maximum(1 - rules.loss * counts[categories[rows]], rules.floor)
+    return left.astype(np.float32)
+
+
+def category_share(rows: Rows, viewer: Viewer, facts: Facts) -> Vectors:
+    """How much more of each row's category is in the history than was shown last: [K] in [-1, 1].
+
+    A category shown last is one that the viewer has just had; half its share is taken off.
+    """
+    categories, size = facts.column("category"), len(facts.categories.values) + 1
+    met = categories[np.unique(viewer.history.rows)]
+    shown = categories[viewer.shown[-JUST_SHOWN:]]
+    share = np.bincount(met[met != UNKNOWN], minlength=size) / (len(met) + FEW_ITEMS)
+    share -= 0.5 * np.bincount(shown[shown != UNKNOWN], minlength=size) / JUST_SHOWN
+    share[-1] = 0.0  # where UNKNOWN points
+    found: Vectors = share[categories[rows]].astype(np.float32)
+    return found
+
+
+def scarcity(rows: Rows, rules: ReachRules, signals: SignalBoard) -> Vectors:
+    """What is left of the value of each row by how often it was shown: [K] in [floor, 1]."""
+    doublings = np.log2(np.maximum(signals.times_usual(rows), 1))
+    left: Vectors = np.maximum(1 - rules.loss * doublings, rules.floor)
     return left.astype(np.float32)
 
 

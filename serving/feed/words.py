@@ -40,6 +40,7 @@ WORDS = {
         "you passed over much of its category, places up: {}",
         "同类内容近期未获互动，上移 {} 位",
     ),
+    "wide_reach": Words("many have seen it already, places up: {}", "已广泛曝光，上移 {} 位"),
     "creator_spread": Words("creators are spread, places up: {}", "作者打散，上移 {} 位"),
     "commerce_density": Words("products are spread, places up: {}", "控制商品密度，上移 {} 位"),
     "diversity": Words("for variety, places up: {}", "为了多样性，上移 {} 位"),

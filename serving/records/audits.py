@@ -21,9 +21,11 @@ WHOLE = 1 << 64
 def draw(unit: Transaction, settled: Settled) -> None:
     """Draw some of the decisions on one version of an item.
 
-    The same decision is drawn or not however often it is repeated, and only the secret tells which:
-    nobody can make a decision that is not audited.
+    The same decision is drawn or not however often it is repeated, once at most, and only the
+    secret tells which: nobody can make a decision that is not audited, or one that counts twice.
     """
+    lots = [one for one in settled.draws if lot(unit, settled, one.region, one.model) < one.share]
+    drawn = _drawn(unit.connection, settled) if lots else frozenset()
     rows = [
         {
             "audit_id": secrets.token_hex(8),
@@ -36,11 +38,20 @@ def draw(unit: Transaction, settled: Settled) -> None:
             "scores": dict(one.scores),
             "drawn_at_ms": unit.now_ms,
         }
-        for one in settled.draws
-        if lot(unit, settled, one.region, one.model) < one.share
+        for one in lots
+        if Judge(one.model, one.policy, one.region) not in drawn
     ]
     if rows:
         unit.connection.execute(insert(audits), rows)
+
+
+def _drawn(connection: Connection, settled: Settled) -> frozenset[Judge]:
+    """Judges whose decision on this version is drawn already."""
+    query = select(audits.c.model, audits.c.policy, audits.c.region).where(
+        audits.c.item_id == settled.item_id,
+        audits.c.content_version == settled.content_version,
+    )
+    return frozenset(Judge(*row) for row in connection.execute(query))
 
 
 def lot(unit: Transaction, settled: Settled, region: str, model: str) -> float:

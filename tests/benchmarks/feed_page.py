@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
 
 from models.bundle import current, publish
 from serving.app import Settings, build, read_settings
@@ -41,7 +42,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = settings_in(Path(folder), options.items, options.seed)
         load_before = os.getloadavg()[0]
-        took_ms = asyncio.run(measured(settings, options.requests, options.seed))
+        with threadpool_limits(1):  # as replicas run: side by side, one core each
+            took_ms = asyncio.run(measured(settings, options.requests, options.seed))
         log = (settings.serving.log.folder / "benchmark.jsonl").read_text()
     figures = {
         "p50_ms": float(np.percentile(took_ms, 50)),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import uvloop
 from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
 
 from models.bundle import publish
 from serving.app import Settings, build, read_settings
@@ -46,7 +47,8 @@ def main() -> None:
         log.start()
         live.start()
         try:
-            figures = uvloop.run(measured(settings, log.url, live.url, options.requests))
+            with threadpool_limits(1):  # as replicas run: side by side, one core each
+                figures = uvloop.run(measured(settings, log.url, live.url, options.requests))
         finally:
             log.stop()
             live.stop()

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from models.bundle import current
 from serving.app import load_bundle, read_settings
@@ -39,7 +40,8 @@ def main() -> None:
         add_ranker(current(bundles, "feed"), Path(folder) / "ranked", options.seed)
         engine = load_bundle(Path(folder) / "ranked", rules).engine
         load_before = os.getloadavg()[0]
-        stages = measured(engine, rules, options.requests, options.seed)
+        with threadpool_limits(1):  # as replicas run: side by side, one core each
+            stages = measured(engine, rules, options.requests, options.seed)
     both = np.array(stages["scorers"]) + np.array(stages["selectors"])
     figures = {
         "p50_ms": float(np.percentile(both, 50)),

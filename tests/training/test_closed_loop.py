@@ -1,5 +1,6 @@
 """The closed loop on a tiny world: the same day for every policy, and figures that can fail."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,15 @@ from configs.exposure import ExposureConfig
 from configs.simulate import DaySection, SimulateConfig
 from embeddings.feed_model import FeedModel, load_feed_model
 from serving.feed.exposure import REACTIONS
-from training import train_two_tower
+from training import simulate, train_two_tower
 from training.closed_loop.day import live_through
-from training.closed_loop.figures import NewItems, daytime_at, figures_of
+from training.closed_loop.figures import BARS, NewItems, daytime_at, figures_of
 from training.closed_loop.ladder import COLUMNS, NOT_YET
 from training.closed_loop.people import people_of
 from training.closed_loop.policies import PopularFeed
 from training.closed_loop.stage import DayPlan, daytime_ms, draw_stage
 from training.datasets.simulator import SimulatorSettings
-from training.simulate import Told, conclude, report, simulated
+from training.simulate import Told, conclude, report, report_worlds, simulated
 
 SETTINGS = SimulatorSettings.model_validate(
     {"world": {"users": 60, "items": 100}, "log": {"days": 3, "recorded_share": 0.3}}
@@ -82,6 +83,44 @@ def test_the_report_is_written(
     assert "session_value" in page
     assert not conclude([{"world": 0} | dict.fromkeys(told.figures, 0.5)], [0])
     assert "quota_reached_share" in capsys.readouterr().out
+
+
+def test_a_finished_world_is_remembered_until_its_limits_change(
+    told: Told, bundle: FeedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days: list[int] = []
+
+    def simulated_once(*_: object) -> Told:
+        days.append(len(days))
+        return told
+
+    monkeypatch.setattr(simulate, "trained", lambda *_: None)
+    monkeypatch.setattr(simulate, "load_feed_model", lambda _: bundle)
+    monkeypatch.setattr(simulate, "simulated", simulated_once)
+    line = simulate.parser().parse_args(["--reports", str(tmp_path)])
+    first = simulate.finished(line, DAY, 0)
+    assert simulate.finished(line, DAY, 0) == pytest.approx(first, nan_ok=True)
+    assert len(days) == 1
+    simulate.finished(line, SimulateConfig(), 0)
+    simulate.finished(simulate.parser().parse_args(["--reports", str(tmp_path), "--again"]), DAY, 0)
+    assert len(days) == 3
+
+
+def test_bars_hold_in_eight_worlds_of_ten(
+    told: Told, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    met = {name: bar for name, (_, bar) in BARS.items()}
+    missed = met | {"session_vs_popular": 1.09}
+    rows = [{"world": world} | (missed if world < 2 else met) for world in range(10)]
+    assert conclude(rows, list(range(10)))
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["figures"]["worlds_held"]["session_vs_popular"] == 8
+    assert printed["rows"] == rows
+    rows[2] = {"world": 2} | missed
+    assert not conclude(rows, list(range(10)))
+    report_worlds(rows, tmp_path / "worlds")
+    assert (tmp_path / "worlds.png").stat().st_size > 10_000
+    assert "1.09" in (tmp_path / "worlds.html").read_text(encoding="utf-8")
 
 
 def test_figures_of_a_day_that_is_known(told: Told) -> None:

@@ -1,6 +1,7 @@
 """The fusion keeps what one part says alone, calibrates readings, and serves as it was fitted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,9 @@ from embeddings.fusion_model import GRAPH, FusionModel, fused_labels, load_fusio
 from embeddings.ocr import TextLine
 from embeddings.text_model import KIND
 from models.arrays import Pixels, Vectors
-from models.bundle import Bundle, BundleError, open_bundle
+from models.bundle import BundleError, open_bundle
 from models.fusion import Fusion
 from tests.drawn_pictures import scene
-from tests.moderation_bundles import make_moderation_bundle
 from training.datasets import composed_content
 from training.datasets.composed_content import Posts, both, contents, lines_of, read_pictures
 from training.fusion_bundle import card
@@ -75,8 +75,8 @@ def test_what_is_not_fitted_is_nearly_the_likeliest() -> None:
 
 
 def test_fitting_calibrates_readings_and_leaves_unknown_labels() -> None:
-    model = fit_fusion(drawn_evidence(4_000, 1))
-    figures = fusion_figures(model, drawn_evidence(4_000, 2), LABELS, seed=3)
+    model = fit_fusion(drawn_evidence(2_000, 1))
+    figures = fusion_figures(model, drawn_evidence(2_000, 2), LABELS, seed=3)
     assert figures.keys() == {"harassment"}
     found = figures["harassment"]
     assert found["ece"] < 0.03 < found["ece_of_likeliest"]
@@ -85,9 +85,8 @@ def test_fitting_calibrates_readings_and_leaves_unknown_labels() -> None:
     assert "| harassment |" in card(figures, 4_000, (160, 120))
 
 
-def test_it_serves_as_it_was_fitted(tmp_path: Path) -> None:
-    make_moderation_bundle(tmp_path / "bundle", rows=60)
-    bundle = open_bundle(tmp_path / "bundle", KIND)
+def test_it_serves_as_it_was_fitted(moderation_bundle: Path, tmp_path: Path) -> None:
+    bundle = replace(open_bundle(moderation_bundle, KIND), folder=tmp_path)
     assert load_fusion(bundle, LABELS) is None
     labels = fused_labels(LABELS, ("hate", "sexual"))
     assert labels == ("harassment", "hate", "sexual")
@@ -109,9 +108,8 @@ def scores_and_known() -> tuple[torch.Tensor, torch.Tensor]:
     return scores, (scores > 0).float()
 
 
-def test_a_graph_that_changes_one_text_is_refused(tmp_path: Path) -> None:
-    make_moderation_bundle(tmp_path / "bundle", rows=60)
-    bundle: Bundle = open_bundle(tmp_path / "bundle", KIND)
+def test_a_graph_that_changes_one_text_is_refused(moderation_bundle: Path, tmp_path: Path) -> None:
+    bundle = replace(open_bundle(moderation_bundle, KIND), folder=tmp_path)
     broken = Fusion(2).eval()
     broken.ocr += 1
     with torch.no_grad():

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from training.closed_loop.day import Day
-from training.closed_loop.figures import DAYTIME_H, NewItems, mean
+from training.closed_loop.figures import BARS, DAYTIME_H, NewItems, holds, mean, worlds_held
 from training.datasets.world.parameters import QUALITY_CLASSES
 
 COLOURS = {"ours": "#0b6e4f", "popular": "#c1666b", "interest": "#48639c"}
@@ -78,6 +78,24 @@ def tiers_panel(axes: Axes, new: NewItems) -> None:
     axes.legend(frameon=False)
 
 
+def draw_worlds(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a PNG: every figure of every world beside its bar."""
+    figure, axes = plt.subplots(2, 3, figsize=(11, 6), constrained_layout=True)
+    held = worlds_held(rows)
+    for one, (name, (way, bar)) in zip(axes.flat, BARS.items(), strict=True):
+        values = [row[name] for row in rows]
+        colours = [CLASS_COLOURS[2 if holds(name, value) else 0] for value in values]
+        one.bar([str(row["world"]) for row in rows], values, color=colours)
+        one.axhline(bar, color="#1d2a35", linewidth=0.8)
+        low, high = min(*values, bar), max(*values, bar)
+        margin = max(0.2 * (high - low), 0.01)
+        one.set(title=f"{name} {way} {bar}: {held[name]} of {len(rows)}", xlabel="world")
+        one.set_ylim(max(low - margin, 0), high + margin)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def write_page(
     path: Path, picture: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
@@ -87,7 +105,7 @@ def write_page(
     path.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Closed loop</title>'
         f"<style>{STYLE}</style><h1>Closed loop</h1>"
-        f'<img alt="Session value, spread of exposure, first audiences and tiers" '
+        f'<img alt="What the tables say, drawn" '
         f'src="data:image/png;base64,{image}">{"".join(parts)}</html>\n',
         encoding="utf-8",
     )

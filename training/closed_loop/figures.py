@@ -1,6 +1,6 @@
 """What a day under three policies comes to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,11 @@ def holds(name: str, value: float) -> bool:
     """Whether one figure is within its bar."""
     way, bar = BARS[name]
     return value >= bar if way == ">=" else value <= bar
+
+
+def worlds_held(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """In how many worlds each figure is within its bar."""
+    return {name: sum(holds(name, row[name]) for row in rows) for name in BARS}
 
 
 def policy_rows(stage: Stage, days: Mapping[str, Day]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from embeddings.feed_model import FeedModel
 from embeddings.live_model import LiveModel
 from models.arrays import Rows
 from models.features import ACTIONS
+from models.ranking_features import ItemCounters
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.engine import FeedEngine
@@ -51,7 +52,8 @@ class OurFeed:
         self._users = self.stage.world.users.to_pylist()
         model = LiveModel(self.bundle)
         shelf = make_shelf(catalogue(self.bundle.items), self.bundle.popularity)
-        self._signals = SignalBoard(shelf.facts)
+        self._logged = self.people.counters()
+        self._signals = SignalBoard(shelf.facts, first_items(self._logged, self.stage.first_new))
         self._exploration = LadderExploration(np.random.default_rng([self.stage.seed, SLOTS]))
         self.engine = FeedEngine(
             model,
@@ -78,8 +80,11 @@ class OurFeed:
             for row, record in zip(rows.tolist(), records, strict=True):
                 self.engine.shelf.facts.put(row, record)
             self._published = until
-        counted = self.people.counters()
-        self._signals.show(counted.impressions[:until], counted.reactions[:until])
+        counted, logged = self.people.counters(), self._logged
+        self._signals.show(
+            counted.impressions[:until] - logged.impressions[:until],
+            counted.reactions[:until] - logged.reactions[:until],
+        )
 
     def pages(self, visitors: Visitors) -> Rows:
         """See `Policy.pages`."""
@@ -167,6 +172,13 @@ class OurFeed:
             age_known=known["birth_year"] is not None,
             time_zone=known["time_zone"],
         )
+
+
+def first_items(counters: ItemCounters, count: int) -> ItemCounters:
+    """Counters of the first items alone."""
+    return ItemCounters(
+        counters.impressions[:count], counters.reactions[:count], counters.published_at_ms[:count]
+    )
 
 
 def catalogue(items: pa.Table) -> pa.Table:

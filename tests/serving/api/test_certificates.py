@@ -41,9 +41,9 @@ def drawn(served: Served, count: int, margin: float = 0.1) -> None:
     judge = moderator_of(served).judge_in("CN")
     draw = Draw("CN", judge.model, judge.policy, margin, {"hate": 0.01}, 1.0)
     checks = served.services.stores.moderation.checks
-    upload(served, "tea", title="I love tea")
-    for _ in range(count):
-        checks.settle("test", Settled("tea", 1, "pass", [(EVERYONE, "visible")], {}, draws=[draw]))
+    for name in (f"tea-{n}" for n in range(count)):
+        upload(served, name, title="I love tea")
+        checks.settle("test", Settled(name, 1, "pass", [(EVERYONE, "visible")], {}, draws=[draw]))
 
 
 def answered(served: Served, violations: list[str]) -> list[dict[str, Any]]:

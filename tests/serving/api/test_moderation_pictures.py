@@ -208,6 +208,52 @@ def test_an_address_on_the_allow_list_is_fetched(judging: Served, port: int) -> 
     assert answer.suggestion == "block"
 
 
+@pytest.mark.parametrize(
+    ("answers", "location", "code"),
+    [
+        ([["1.1.1.1"]], "http://127.0.0.1/a.png", "url_refused"),
+        ([["1.1.1.1"]], "http://169.254.169.254/latest", "url_refused"),
+        ([["1.1.1.1"], ["127.0.0.1"]], "http://pictures.example/b.png", "address_refused"),
+        ([["1.1.1.1", "10.0.0.1"]], None, "address_refused"),
+    ],
+)
+def test_what_leads_inside_is_refused_when_it_is_asked_for(
+    judging: Served, answers: list[list[str]], location: str | None, code: str
+) -> None:
+    """By a redirect, or by a name that means another address when it is looked up again."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", str(location))
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    reached: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+
+        def connect(address: str, _port: int, time_s: float) -> socket.socket:
+            reached.append(address)
+            return socket.create_connection(("127.0.0.1", server.server_port), time_s)
+
+        usual = judging.services.fetcher
+        limits = FetchLimits(frozenset({"pictures.example"}), frozenset({"http"}))
+        judging.services.fetcher = Fetcher(
+            limits, lambda _host, _port: answers.pop(0) if len(answers) > 1 else answers[0], connect
+        )
+        body = {"parts": [{"type": "image", "url": "http://pictures.example/a.png"}]}
+        response = judging.client.post("/v1/moderate", json=body)
+        judging.services.fetcher = usual
+        server.shutdown()
+        thread.join()
+    assert (response.status_code, response.json()["error"]["code"]) == (422, code)
+    assert set(reached) <= {"1.1.1.1"}
+
+
 def form(served: Served, files: list[bytes], body: Any = None, name: str = "file") -> Any:
     data = {} if body is None else {"body": json.dumps(body)}
     sent = [(name, (f"{n}.png", content)) for n, content in enumerate(files)]

@@ -70,6 +70,26 @@ def test_uploads_wait_for_the_check_and_get_what_it_says(moderated: Served) -> N
     assert check(moderated, "clean")["verdict"]["CN"]["certificate"] == "cert-1"
 
 
+def test_what_a_dying_process_had_claimed_is_settled_by_another_once(moderated: Served) -> None:
+    certify_passes(moderated)
+    names = [f"item-{n}" for n in range(12)]
+    for name in names:
+        upload(moderated, name, title=f"I love tea {name}")
+    records = moderated.services.stores.moderation
+    lost = records.checks.claim("dead", 8, 0)  # it died with these; their lease has ended
+    worker = settling(moderated)
+    while moderated.client.run(worker.step()):
+        pass
+    assert {check(moderated, name)["state"] for name in names} == {"done"}
+    assert {statuses(moderated, name)["*"] for name in names} == {"visible"}
+    drawn = records.audits.waiting(100)
+    for claim in lost:  # it was only slow, and now says the same
+        moderated.client.run(worker._settle(claim))
+    assert {statuses(moderated, name)["*"] for name in names} == {"visible"}
+    assert records.audits.waiting(100) == drawn
+    assert records.checks.backlog().waiting == 0
+
+
 def test_without_a_certificate_what_seems_clean_is_shown_and_not_promoted(
     moderated: Served,
 ) -> None:

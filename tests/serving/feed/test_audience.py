@@ -57,6 +57,16 @@ def test_the_match_looks_from_both_sides() -> None:
     assert match[1] - place > 0.9
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (33, 2), (512, 2), (100, 1)])
+def test_quantiles_are_those_of_the_nearest_interest(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    viewers, vectors = f32(random.normal(size=(*shape, 8))), f32(random.normal(size=(40, 8)))
+    scores = np.einsum("smd,ed->esm", viewers, vectors).max(axis=2)
+    expected = np.quantile(scores, np.linspace(0, 1, QUANTILES), axis=1).T
+    np.testing.assert_allclose(viewer_quantiles(viewers, vectors), expected, atol=1e-5)
+    assert not viewer_quantiles(viewers[:0], vectors).any()
+
+
 def test_the_late_come_first_and_strangers_get_them_too() -> None:
     some = openings(np.eye(2))
     late = replace(some, late=f32([0.0, 1.0]))
@@ -116,6 +126,20 @@ def test_first_audiences_come_before_what_has_climbed() -> None:
     assert ladder.tier(102) == 50
     assert ladder.tier(7) is None
     assert ladder.viewers.shape == (1, 1, 4)
+
+
+def test_a_category_of_the_history_counts_as_the_rules_say() -> None:
+    ladder = LadderExploration(np.random.default_rng(0))
+
+    def taste(rows: Rows) -> Vectors:
+        return np.where(rows == 103, 0.3, 0.0).astype(np.float32)
+
+    def first(category: float) -> int:
+        rules = replace(CHANCE, temperature=0.001, category=category)
+        ladder.show(openings(np.eye(4)), rules)
+        return int(ladder.draw(ASKED, f32([[1, 0, 0, 0]]), everything, 1, taste)[0][0])
+
+    assert (first(0.0), first(5.0)) == (100, 103)
 
 
 def test_filters_hold_and_an_empty_ladder_gives_nothing() -> None:

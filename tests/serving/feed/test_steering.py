@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.tasks import TASKS
 from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.engine import FeedEngine
 from serving.feed.hydrate import hydrate
-from serving.feed.rules import Boost, FatigueRules, Pin, SmallCreatorRules
+from serving.feed.rules import Boost, FatigueRules, Pin, ReachRules, SmallCreatorRules
 from serving.feed.shelf import make_shelf
-from serving.feed.steering import freshness, merits
+from serving.feed.signals import SignalBoard
+from serving.feed.steering import category_share, freshness, merits, scarcity
 from tests.item_table import item_table
 from tests.serving.feed.fixed_model import HISTORY_LENGTH, NOW_MS, RULES, ring_model
 from tests.serving.feed.test_engine import ids, liked
@@ -37,6 +39,49 @@ def test_a_category_shown_without_reaction_loses_and_one_reacted_to_does_not() -
     assert left == pytest.approx([0.6, 1.0])  # item-0 is too long ago, item-1 was liked
     deep = replace(rules, window=9, loss=0.4)
     assert freshness(np.array([6]), deep, viewer, SHELF.facts) == pytest.approx([0.5])
+
+
+def test_a_category_is_to_taste_by_the_history_less_what_was_just_shown() -> None:
+    recent = tuple(Behaviour(f"item-{n}", "play", NOW_MS) for n in (1, 3, 5, 0, 5))
+    viewer = hydrate(
+        FeedRequest(3, NOW_MS, recent=recent, seen=("item-1", "item-0", "item-2")),
+        MODEL.vocabulary,
+        SHELF,
+    )
+    found = category_share(np.array([7, 6]), viewer, SHELF.facts)
+    assert found == pytest.approx([3 / 14 - 0.5 / 16, 1 / 14 - 1 / 16])
+    nobody = hydrate(FeedRequest(3, NOW_MS), MODEL.vocabulary, SHELF)
+    assert category_share(np.array([7]), nobody, SHELF.facts).tolist() == [0.0]
+
+
+def test_what_was_shown_more_often_than_usual_loses_by_the_doubling() -> None:
+    board = SignalBoard(SHELF.facts)
+    few = ReachRules(loss=0.1, floor=0.75)
+    assert scarcity(np.array([0, 23]), few, board).tolist() == [1.0, 1.0]
+    shown = np.array([95, 45, 15, 5, 0], np.float32)  # usual: 40
+    board.show(shown, np.zeros((5, len(TASKS)), np.float32))
+    left = scarcity(np.array([0, 1, 2, 4, 23]), few, board)
+    assert left == pytest.approx(
+        [1 - 0.1 * np.log2(100 / 45), 1 - 0.1 * np.log2(50 / 45), 1, 1, 1], abs=1e-6
+    )
+    assert scarcity(np.array([0]), replace(few, loss=0.5), board).tolist() == [0.75]
+
+
+def test_reach_moves_a_page_and_says_so_unless_it_is_off() -> None:
+    board = SignalBoard(SHELF.facts)
+    engine = replace(ENGINE, signals=board)
+    rules = replace(RULES, reach=ReachRules(loss=0.5, floor=0.1))
+    request = FeedRequest(3, NOW_MS, liked(10, 3), explain=True)
+    before = ids(engine.feed(request, rules))
+    shown = np.ones(24, np.float32)
+    shown[int(before[0].removeprefix("item-"))] = 10_000
+    board.show(shown, np.zeros((24, len(TASKS)), np.float32))
+    page = engine.feed(request, rules)
+    assert before[0] not in ids(page)
+    codes = {reason.code for item in page.items for reason in item.reasons}
+    assert codes & {"displaced", "wide_reach"}
+    killed = replace(rules, killed=frozenset({"selector:reach"}))
+    assert ids(engine.feed(request, killed)) == before
 
 
 @given(

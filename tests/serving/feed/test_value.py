@@ -69,6 +69,7 @@ class FixedLadder:
         interests: Vectors | None,
         keeps: Callable[[Rows], Mask],
         count: int,
+        taste: Callable[[Rows], Vectors] | None = None,
     ) -> tuple[Rows, Vectors]:
         rows = np.array([row for row, _ in self.offer], np.int64)
         kept = keeps(rows)
