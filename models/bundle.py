@@ -25,7 +25,6 @@ from configs.schema import Section
 
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
-BLOCK_BYTES = 1 << 20
 
 
 class BundleError(ValueError):

@@ -32,8 +32,8 @@ _EVIDENCE = ("wide", "encoded", "wide where plain", "encoded where plain", "plai
 GOLDEN_ROWS = 8  # each language
 _NONE: Mapping[str, PartWriter] = {}
 _FAILINGS = """\
-- Scores were calibrated on the sources above. On other text they rank better than they measure:
-  calibrate, and certify, on audits of your own traffic.
+- Scores were calibrated on the sources above. On other text they rank better than they measure; on
+  a topic that training lacked both suffer. Calibrate, and certify, on audits of your own traffic.
 - What is written nowhere near the sources (product copy, comments under live rooms, other languages
   than Chinese and English) is extrapolation. `community/vulgar` and `community/clickbait` were
   learned from English text alone.

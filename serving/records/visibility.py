@@ -17,8 +17,6 @@ from serving.records.status import (
     StatusRow,
     creator_subject,
     item_subject,
-    resolve,
-    strictest,
 )
 from serving.records.tables import creators, items, outbox, visibility
 
@@ -150,15 +148,6 @@ def settle(unit: Transaction, sequence: int) -> int:
     """Forget takedowns up to a sequence number that the state holds; return how many."""
     done = delete(outbox).where(outbox.c.sequence <= sequence)
     return unit.connection.execute(done).rowcount
-
-
-def status_for(connection: Connection, item_id: str, region: str, audience: str) -> Status:
-    """What a viewer gets of an item, its creator's standing included."""
-    creator = connection.execute(select(items.c.creator_id).where(items.c.item_id == item_id))
-    subjects = [item_subject(item_id)]
-    subjects += [creator_subject(creator_id) for creator_id in creator.scalars()]
-    found = rows_of_subjects(connection, subjects).values()
-    return strictest("visible", *(resolve(rows, region, audience) for rows in found))
 
 
 _SAME_ROW = delete(visibility).where(

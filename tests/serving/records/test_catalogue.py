@@ -8,7 +8,15 @@ from serving.records.contracts import Verdict
 from serving.records.database import Records, now_ms
 from serving.records.errors import BadRows, Conflict, NotFound
 from serving.records.items import MAX_ROWS
-from serving.records.status import EVERYONE, Scope, Status, item_subject
+from serving.records.status import (
+    EVERYONE,
+    Scope,
+    Status,
+    creator_subject,
+    item_subject,
+    resolve,
+    strictest,
+)
 
 SHA = "ab" * 32
 
@@ -29,7 +37,9 @@ def put(records: Records, *rows: dict[str, Any], **options: Any) -> list[Any]:
 
 
 def seen(records: Records, item_id: str, region: str = "CN", audience: str = "all") -> Status:
-    return records.read(visibility.status_for, item_id, region, audience)
+    subjects = [item_subject(item_id), creator_subject("c1")]
+    rows = records.read(visibility.rows_of_subjects, subjects).values()
+    return strictest("visible", *(resolve(found, region, audience) for found in rows))
 
 
 def test_an_item_comes_back_as_it_was_stored(records: Records) -> None:
