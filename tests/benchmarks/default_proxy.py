@@ -13,7 +13,7 @@ import ray
 from ray import serve
 
 from serving.__main__ import prepare_records, running_state, with_options
-from serving.app import read_settings
+from serving.app import Duties, read_settings
 from serving.host_ray import Replica, stop
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         try:
             ray.init(address="local", num_cpus=os.cpu_count(), include_dashboard=False)
             serve.start(http_options={"port": options.port})
-            serve.run(serve.deployment(Replica).bind(ready), route_prefix="/")
+            serve.run(serve.deployment(Replica).bind(ready, 0, Duties()), route_prefix="/")
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             print("serving on the default proxy", flush=True)
             signal.pause()
