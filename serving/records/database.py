@@ -22,7 +22,6 @@ R = TypeVar("R")
 BUSY_TIMEOUT_S = 10.0  # how long one process waits for another one's SQLite transaction
 WRITER_LOCK = 0x71DE6A7E  # any number that nobody else uses in this database
 DISK_FULL = "53100"  # PostgreSQL's state for a full disk
-SEQUENCES = ("catalogue", "visibility", "audit", "bundles", "banks", "controls")
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def check_sqlite_file(path: Path) -> None:
 
 
 def next_sequence(connection: Connection, name: str, count: int = 1) -> int:
-    """The next number of a counter of ``SEQUENCES``: from 1, no gaps, in the order of commits.
+    """The next number of a counter: from 1, no gaps, in the order of commits.
 
     With a `count`, that many numbers are taken and the first is returned.
     """

@@ -7,11 +7,11 @@ import pytest
 from redis import Redis
 
 from serving.app import Settings, build
-from serving.live.memory_state import MemoryState
 from serving.live.mirror import VisibilityMirror
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import REPLICAS, VisibilityLink
 from serving.live.wire import state_client
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Client, Served
 
 PATH = "/v1/admin/takedowns"

@@ -8,7 +8,7 @@ import pytest
 from serving.api import erasures
 from serving.archive.archiver import Archiver
 from serving.archive.store import LocalStore
-from serving.live.memory_state import MemoryState
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Served
 from tests.serving.archive.streams import START_MS, MemoryStream, event_fields, served_fields
 
