@@ -21,9 +21,9 @@ from configs.load import ConfigError
 from configs.schema import AccessSection, ServingConfig
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
-from serving.api.services import wall_clock_ms
 from serving.app import Settings, load_bundle, open_state, read_settings
 from serving.archive.process import ArchiverProcess
+from serving.clock import now_ms
 from serving.commands import add_commands, demo_key, run_command
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
@@ -147,7 +147,7 @@ def check_bundle(settings: Settings) -> None:
             f"{root / KIND} holds no published bundle; `make demo` trains and publishes one, "
             "`python -m training.publish --bundle FOLDER` publishes one of your own"
         )
-    bundle = load_bundle(current(root, KIND), settings.rulebook.rules(None, None, wall_clock_ms()))
+    bundle = load_bundle(current(root, KIND), settings.rulebook.rules(None, None, now_ms()))
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
     if moderator := published_moderator(settings.serving):

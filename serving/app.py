@@ -19,11 +19,12 @@ from serving.api.admission import Admission
 from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
-from serving.api.services import ServedBundle, Services, wall_clock_ms
+from serving.api.services import ServedBundle, Services
 from serving.archive.store import open_store
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
+from serving.clock import now_ms
 from serving.feed.admission import AdmissionLimits
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
@@ -166,7 +167,7 @@ def services_of(settings: Settings, state: OnlineState, moderates: bool) -> Serv
     """
     serving = settings.serving
     stores = open_stores(serving.records)
-    rules = settings.rulebook.rules(None, None, wall_clock_ms())
+    rules = settings.rulebook.rules(None, None, now_ms())
     moderator = published_moderator(serving) if moderates else None
     bundle = load_bundle(current(serving.bundles, KIND), rules)
     bundle.items.catch_up(stores.catalogue)

@@ -2,7 +2,6 @@
 
 import fcntl
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from serving.clock import now_ms
 from serving.records.errors import CorruptStore, RecordsUnreachable, StorageFull
 from serving.records.secret_keys import Secrets
 from serving.records.tables import sequences
@@ -118,11 +118,6 @@ class Records:
         writing = self.engine.execution_options(writes=True)
         with _turn(self.turns), _named_faults(self.engine), writing.begin() as connection:
             return change(Transaction(connection, actor, now_ms(), self.secrets))
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def open_records(url: str, secrets: Secrets) -> Records:
