@@ -3,26 +3,18 @@
 from pathlib import Path
 from typing import Literal
 
-from configs.labels import load_labels
-from configs.load import ConfigError
-from configs.policy import load_policies
 from configs.schema import ServingConfig
-from embeddings.fusion_model import fused_labels, load_fusion
-from embeddings.picture_model import load_picture_model
-from embeddings.text_model import KIND, load_text_model
-from models.bundle import CURRENT, current, open_bundle
+from embeddings.text_model import KIND
+from models.bundle import CURRENT, current
 from serving.api.services import Services
 from serving.api.takedowns import announce
 from serving.jobs import JobWorker
 from serving.moderation.banks import BankBook
 from serving.moderation.decoding_process import DecodingProcess
 from serving.moderation.desk import ModerationDesk
-from serving.moderation.eyes import PackagedEyes
 from serving.moderation.fetching import Fetcher, FetchLimits
+from serving.moderation.opening import open_moderator
 from serving.moderation.posting import Poster
-from serving.moderation.rulebook import RuleBook
-from serving.moderation.rules import RuleError
-from serving.moderation.sight import Sight
 from serving.moderation.verdict import Moderator
 from serving.moderation_follower import ModerationFollower
 from serving.records.status import Publish
@@ -107,16 +99,4 @@ def load_moderator(serving: ServingConfig, folder: Path) -> Moderator:
         BundleError: the bundle is damaged.
         ConfigError: a policy or a rule pack is refused; names file and key or case.
     """
-    labels = load_labels()
-    model = load_text_model(folder)
-    bundle = open_bundle(folder, KIND)
-    eyes = PackagedEyes(load_picture_model(bundle))
-    fusion = load_fusion(bundle, fused_labels(model.labels, eyes.labels))
-    policies = load_policies(serving.policies, labels, (*model.labels, *eyes.labels))
-    try:
-        book = RuleBook(serving.policies / "rules", labels)
-    except RuleError as error:
-        raise ConfigError(str(error)) from error
-    return Moderator(
-        labels, policies, book, model, sight=Sight(eyes), banks=BankBook(), fusion=fusion
-    )
+    return open_moderator(folder, serving.policies).moderator

@@ -37,6 +37,12 @@ from training.ranking import METRICS, Ranking, by_activity, by_item_age, summary
 from training.report import print_report
 from training.two_tower_ranking import rank_two_tower
 
+JUDGING = {
+    "moderation": moderation_evaluation,
+    "ranker": ranker_evaluation,
+    "pictures": picture_evaluation,
+}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -57,14 +63,7 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, evaluate, print one JSON object."""
     options = parser().parse_args(arguments)
-    if options.what == "moderation":
-        moderation_evaluation.main(options)
-    elif options.what == "ranker":
-        ranker_evaluation.main(options)
-    elif options.what == "pictures":
-        picture_evaluation.main(options)
-    else:
-        evaluate_retrieval(options)
+    options.run(options)
 
 
 def evaluate_retrieval(options: argparse.Namespace) -> None:
@@ -88,11 +87,13 @@ def evaluate_retrieval(options: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     top = argparse.ArgumentParser(prog="training.evaluate", description=__doc__)
-    commands = top.add_subparsers(required=True, dest="what")
-    moderation_evaluation.add_arguments(commands.add_parser("moderation"))
-    ranker_evaluation.add_arguments(commands.add_parser("ranker"))
-    picture_evaluation.add_arguments(commands.add_parser("pictures"))
+    commands = top.add_subparsers(required=True)
+    for name, judging in JUDGING.items():
+        command = commands.add_parser(name)
+        judging.add_arguments(command)
+        command.set_defaults(run=judging.main)
     retrieval = commands.add_parser("retrieval")
+    retrieval.set_defaults(run=evaluate_retrieval)
     retrieval.add_argument("--bundle", required=True, nargs="+", help="one, or seeds of one recipe")
     retrieval.add_argument("--dataset", required=True, choices=DATASETS)
     retrieval.add_argument("--data", type=Path, help="folder whose users are scored")

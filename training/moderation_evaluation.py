@@ -6,24 +6,18 @@
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from configs.labels import load_labels
-from configs.policy import load_policies
-from embeddings.fusion_model import fused_labels, load_fusion
-from embeddings.picture_model import PictureModel, load_picture_model
-from embeddings.text_model import CONTENT_VALUES, KIND, TextModel, load_text_model
+from embeddings.picture_model import PictureModel
+from embeddings.text_model import CONTENT_VALUES, TextModel
 from models.arrays import Vectors
-from models.bundle import BundleError, open_bundle
-from serving.moderation.eyes import PackagedEyes
+from models.bundle import BundleError
 from serving.moderation.findings import Content
-from serving.moderation.rulebook import RuleBook
-from serving.moderation.sight import Sight
+from serving.moderation.opening import Opened, open_moderator
 from serving.moderation.verdict import Moderator
 from training.classifier_metrics import label_figures
 from training.datasets.labelled_files import LabelledFile, labelled_file
@@ -32,15 +26,6 @@ from training.report import print_report
 POLICIES = Path(__file__).parents[1] / "configs/policies"
 Scorer = Callable[[Content], float]
 _TOLD = 5  # rows left out whose reason is told
-
-
-@dataclass(frozen=True)
-class Judges:
-    """What one bundle judges by: the cascade over both models; `pictures` is None without them."""
-
-    moderator: Moderator
-    texts: TextModel
-    pictures: PictureModel | None
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -67,7 +52,7 @@ def main(options: argparse.Namespace) -> None:
         SystemExit: the bundle, the file or the label cannot be used.
     """
     try:
-        scorer = scorer_of(judges_of(options.bundle), options.label, options.region)
+        scorer = scorer_of(open_moderator(options.bundle, POLICIES), options.label, options.region)
         figures = judged(labelled_file(options.data), scorer)
     except KeyError as error:
         raise SystemExit(f"not evaluated: {error.args[0]}") from error
@@ -76,31 +61,7 @@ def main(options: argparse.Namespace) -> None:
     print_report(f"moderation/{options.label}", figures=figures)
 
 
-def judges_of(bundle: Path, policies: Path = POLICIES) -> Judges:
-    """The models of a bundle, and the cascade as it serves: under policy and rules of a folder.
-
-    Raises:
-        BundleError: the bundle is damaged or of another kind.
-        ConfigError: policy or rules are refused.
-    """
-    labels = load_labels()
-    model = load_text_model(bundle)
-    opened = open_bundle(bundle, KIND)
-    pictures = load_picture_model(opened)
-    eyes = PackagedEyes(pictures)
-    fusion = load_fusion(opened, fused_labels(model.labels, eyes.labels))
-    rulings = load_policies(policies, labels, (*model.labels, *eyes.labels))
-    book = RuleBook(policies / "rules", labels)
-    moderator = Moderator(labels, rulings, book, model, sight=Sight(eyes), fusion=fusion)
-    return Judges(moderator, model, pictures)
-
-
-def moderator_of(bundle: Path, policies: Path = POLICIES) -> Moderator:
-    """The cascade of `judges_of`."""
-    return judges_of(bundle, policies).moderator
-
-
-def scorer_of(judges: Judges, name: str, region: str | None = None) -> Scorer:
+def scorer_of(opened: Opened, name: str, region: str | None = None) -> Scorer:
     """What scores content for a name.
 
     Of a label or group: its likeliest member's score by the cascade, 1 where a rule is broken. Of a
@@ -111,19 +72,19 @@ def scorer_of(judges: Judges, name: str, region: str | None = None) -> Scorer:
         KeyError: nothing is called so; names all that is.
         ValueError: neither the model nor a rule finds any of the group's labels.
     """
-    policies = tuple(judges.pictures.policies) if judges.pictures else ()
+    policies = tuple(opened.pictures.policies) if opened.pictures else ()
     if name in CONTENT_VALUES:
-        return partial(_value, judges.texts, CONTENT_VALUES.index(name))
-    if judges.pictures and name in policies:
-        return partial(_policy, judges.pictures, policies.index(name))
-    labels = judges.moderator.labels
+        return partial(_value, opened.texts, CONTENT_VALUES.index(name))
+    if opened.pictures and name in policies:
+        return partial(_policy, opened.pictures, policies.index(name))
+    labels = opened.moderator.labels
     if name not in {*labels.labels, *labels.groups}:
         known = [*labels.labels, *labels.groups, *policies, *CONTENT_VALUES]
         raise KeyError(f"no label or group {name!r}, nor a picture policy; known: {known}")
     members = frozenset(labels.members(name))
-    if not members & judges.moderator.findable():
+    if not members & opened.moderator.findable():
         raise ValueError(f"{name}: neither the model nor a rule finds it")
-    return partial(_likeliest, judges.moderator, members, region)
+    return partial(_likeliest, opened.moderator, members, region)
 
 
 def judged(file: LabelledFile, scorer: Scorer) -> dict[str, float]:

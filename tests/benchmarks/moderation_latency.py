@@ -25,9 +25,10 @@ from PIL import Image
 from models.arrays import Pixels, Vectors
 from serving.api.moderation_schemas import TEXT_LIMIT
 from serving.moderation.decoding import decode
+from serving.moderation.opening import open_moderator
 from tests.drawn_pictures import scene, with_text
 from training.datasets.contrasts import contrasts
-from training.moderation_evaluation import moderator_of
+from training.moderation_evaluation import POLICIES
 from training.report import print_report
 
 Given = TypeVar("Given")
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=6)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    moderator = moderator_of(arguments.bundle)
+    moderator = open_moderator(arguments.bundle, POLICIES).moderator
     judge = moderator.judge
 
     def look(content: bytes) -> None:

@@ -18,10 +18,11 @@ from models.arrays import Pixels
 from models.bundle import current
 from serving.moderation.decoding import Picture
 from serving.moderation.findings import Content
+from serving.moderation.opening import open_moderator
 from tests.drawn_pictures import scene, with_code
 from training import evaluate, publish
 from training.datasets.contrasts import contrasts
-from training.moderation_evaluation import judges_of, scorer_of
+from training.moderation_evaluation import POLICIES, scorer_of
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_content_value_is_scored_by_name(
 
 
 def test_a_picture_policy_is_scored_by_name(moderation_bundle: Path) -> None:
-    judges = judges_of(moderation_bundle)
+    judges = open_moderator(moderation_bundle, POLICIES)
     scorer = scorer_of(replace(judges, pictures=cast("PictureModel", Weapons())), "weapon")
     dark, light = (np.full((64, 64, 3), shade, np.uint8) for shade in (10, 200))
     pictures = tuple(Picture("0", "PNG", 64, 64, 2, (one, dark), (0, 0)) for one in (dark, light))
