@@ -22,5 +22,7 @@ if step == 'expired' then
   if after ~= '0' then redis.call('HINCRBY', KEYS[3], 'promoted', 1) end
   redis.call('PEXPIRE', KEYS[3], kept_ms)
 end
+redis.call('ZADD', 'ladder:changed', redis.call('INCR', 'ladder:changes'), item)
+redis.call('ZREMRANGEBYRANK', 'ladder:changed', 0, -1 - ARGV[8])
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'item', item, 'step', step, 'at_ms', now, 'tier', after, 'budget', budget)
 return 1
