@@ -62,7 +62,7 @@ format: setup  ## put right what can be put right by itself
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: setup  ## every benchmark, one JSON object each
+bench: setup  ## the first benchmarks, one JSON object each
 	@for name in index_search feed_core feed_http; do $(PY) -m tests.benchmarks.$$name || exit 1; done
 
 clean:  ## remove what was trained, logged and stored
