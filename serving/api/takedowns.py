@@ -1,4 +1,4 @@
-"""Routes of the operator: taking an item down everywhere at once, and showing it again."""
+"""Routes of the operator: an item is taken down everywhere at once, limited, or shown again."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ class TakedownAnswer(BaseModel):
 
 
 def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
-    """Return ``/v1/admin/takedowns`` and its ``/restore``."""
+    """Return ``/v1/admin/takedowns``, its ``/limit`` and its ``/restore``."""
 
     def deciding(status: Status) -> Any:
         async def decide(body: TakedownBody, request: Request) -> dict[str, Any]:
@@ -69,6 +69,7 @@ def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
 
     ways: list[tuple[str, str, Status]] = [
         ("/v1/admin/takedowns", "Hide an item from every answer that begins now", "hidden"),
+        ("/v1/admin/takedowns/limit", "Show an item, but neither as new nor as hot", "limited"),
         ("/v1/admin/takedowns/restore", "Show an item again", "visible"),
     ]
     return [

@@ -1,7 +1,8 @@
 """The exploration ladder as the state server keeps it: what is granted, served, seen and liked.
 
 Keys: ``ladder`` (items by the time they came), ``ladder:moves`` (stream), ``ladder:promoter``,
-``ladder:creator:<creator>``, ``exposure:<item>``, ``held:<item>`` and ``evidence:<item>:<what>``.
+``ladder:creator:<creator>``, ``exposure:<item>``, ``moves:<item>``, ``held:<item>`` and
+``evidence:<item>:<what>``.
 The evidence is a sketch of distinct people (HyperLogLog, Flajolet et al. 2007; exact to within a
 percent), so that repeating an event changes nothing and nobody can be read from it.
 """
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from serving.feed.exposure import FIRST, REACTIONS, Codes, Move, Rungs, creator_standing
 from serving.live.scripts import Script, answered
@@ -98,6 +100,11 @@ class ExposureLadder:
         """The newest moves of all items, newest first."""
         entries = await answered(self._client.xrevrange(MOVES, count=limit))
         return [{k.decode(): v.decode() for k, v in fields.items()} for _, fields in entries]
+
+    async def moves_of(self, item_id: str) -> list[dict[str, str]]:
+        """One item's moves, oldest first."""
+        found = await answered(self._client.lrange(f"moves:{item_id}", 0, -1))
+        return [orjson.loads(move) for move in found]
 
     async def standings(self, creator_ids: Sequence[str]) -> list[float]:
         """What former items say of creators, in [-1, 1]."""

@@ -34,7 +34,7 @@ from tests.serving.archive.streams import (
     served_fields,
 )
 
-COUNTS = {"archive": 3, "state": 2, "records": 1}
+COUNTS = {"archive": 3, "state": 3, "records": 1}
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def told(client: Redis, stream: MemoryStream, user: str, at_ms: int) -> None:
     stream.add(at_ms + 1, served_fields(f"r-{user}", "i1", user=user))
     client.lpush(f"recent:{user}", "[]")
     client.zadd(f"shown:{user}", {"i1": 1})
+    client.set(f"region:{user}", "CN")
 
 
 def work_off(

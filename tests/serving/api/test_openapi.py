@@ -68,6 +68,7 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("get", "/v1/exposure/{item_id}"),
         ("get", "/v1/admin/exposure"),
         ("post", "/v1/admin/takedowns"),
+        ("post", "/v1/admin/takedowns/limit"),
         ("post", "/v1/admin/takedowns/restore"),
         ("post", "/v1/admin/bundles/{kind}/{version}/activate"),
         ("get", "/healthz"),
