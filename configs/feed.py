@@ -73,10 +73,9 @@ class FatigueSection(Section):
 
 
 class ReachSection(Section):
-    """What was shown much more often than usual since the bundle was made loses value."""
+    """What was shown more often than other items since the bundle was made loses value."""
 
-    loss: float = Field(default=0.0, ge=0, le=1)
-    floor: float = Field(default=0.5, gt=0, le=1)
+    loss: float = Field(default=0.0, ge=0, lt=1)
 
 
 class SmallCreatorsSection(Section):

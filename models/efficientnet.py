@@ -81,11 +81,6 @@ class EfficientNetLite0(nn.Module):
         pooled: Tensor = relu6(self._bn1(self._conv_head(x))).mean((2, 3))
         return pooled
 
-    def classes(self, pixels: Tensor) -> Tensor:
-        """[B, 1000] logits of ImageNet's classes."""
-        logits: Tensor = self._fc(self(pixels))
-        return logits
-
 
 def _blocks() -> Iterator[_Block]:
     channels = 32

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 PIECE_WIDTH = 512
 FILTERS = 256
-HIDDEN = 320
 REACHES = ((2, 0), (3, 1), (5, 2))  # pieces that a convolution sees, and how many stand before
 WIDTH = 3 * PIECE_WIDTH + 3 * FILTERS  # sum, meaning, and the strongest of every feature
 _CHUNKS = 17  # of the table of pieces, each quantized by itself: row r stands in chunk r % 17

@@ -21,10 +21,11 @@ from configs.load import ConfigError
 from configs.schema import AccessSection, ServingConfig
 from embeddings.feed_model import KIND
 from models.bundle import CURRENT, BundleError, current
-from serving.api.services import wall_clock_ms
-from serving.app import Settings, load_bundle, open_state, read_settings
+from serving.app import Settings, open_state, read_settings
 from serving.archive.process import ArchiverProcess
+from serving.clock import now_ms
 from serving.commands import add_commands, demo_key, run_command
+from serving.feed_bundle import load_bundle
 from serving.host_uvicorn import serve as serve_with_uvicorn
 from serving.hot_swap import adopt_published
 from serving.listeners import settled_listeners
@@ -102,22 +103,25 @@ def launch(options: argparse.Namespace, ended: threading.Event) -> None:
         else:
             port = listener.getsockname()[1]
             listener.close()
-            serve_with_ray(
-                with_options(ready, argparse.Namespace(port=port, bundles=None, demo=False)), ended
-            )
+            serve_with_ray(on_port(ready, port), ended)
 
 
 def with_options(settings: Settings, options: argparse.Namespace) -> Settings:
     """Lay the command line upon the configuration."""
-    serving = settings.serving
     if options.port is not None:
-        http = serving.http.model_copy(update={"port": options.port})
-        serving = serving.model_copy(update={"http": http})
+        settings = on_port(settings, options.port)
+    serving = settings.serving
     if options.bundles is not None:
         serving = serving.model_copy(update={"bundles": options.bundles.resolve()})
     if options.demo:
         serving = serving.model_copy(update={"access": AccessSection(required=True)})
     return replace(settings, serving=serving)
+
+
+def on_port(settings: Settings, port: int) -> Settings:
+    """The settings with another port of HTTP."""
+    http = settings.serving.http.model_copy(update={"port": port})
+    return replace(settings, serving=settings.serving.model_copy(update={"http": http}))
 
 
 def check_access(serving: ServingConfig) -> None:
@@ -147,7 +151,7 @@ def check_bundle(settings: Settings) -> None:
             f"{root / KIND} holds no published bundle; `make demo` trains and publishes one, "
             "`python -m training.publish --bundle FOLDER` publishes one of your own"
         )
-    bundle = load_bundle(current(root, KIND), settings.rulebook.rules(None, None, wall_clock_ms()))
+    bundle = load_bundle(current(root, KIND), settings.rulebook.rules(None, None, now_ms()))
     model = bundle.engine.model
     log.info("bundle %s, %d items", model.version, len(model.vocabulary))
     if moderator := published_moderator(settings.serving):

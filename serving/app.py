@@ -4,37 +4,32 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from configs.exposure import ExposureConfig
 from configs.load import PREFIX, ConfigError, load
-from configs.schema import InternalSection, ServingConfig, StateSection
+from configs.schema import InternalSection, Section, ServingConfig, StateSection
 from embeddings import text_model
-from embeddings.feed_model import KIND, FeedModel, load_feed_model
+from embeddings.feed_model import KIND
 from models.bundle import current
 from serving.api.admission import Admission
 from serving.api.app import create_app
 from serving.api.internal import serve_probes
 from serving.api.request_log import JsonLines
-from serving.api.services import ServedBundle, Services, wall_clock_ms
+from serving.api.services import Services
 from serving.archive.store import open_store
 from serving.audit import heads_file, keep_heads
 from serving.bundles.receipts import settle_receipts
 from serving.bundles.redis_board import RedisBoard
+from serving.clock import now_ms
 from serving.feed.admission import AdmissionLimits
-from serving.feed.audience import LadderExploration
-from serving.feed.contracts import Behaviour, FeedRequest, ItemNames
 from serving.feed.cursor import Cursors, cursor_key
-from serving.feed.engine import FeedEngine
-from serving.feed.filters import DEFAULT_FILTERS, FACT_FILTERS
 from serving.feed.limits import audience_rules, ladder_rules
-from serving.feed.rules import FeedRules
-from serving.feed.shelf import Shelf
-from serving.feed.signals import SignalBoard
 from serving.feed.timetable import Rulebook
+from serving.feed_bundle import load_bundle
 from serving.hot_swap import SwapLimits, connect, feed_seat, moderation_seat, warm_up
 from serving.ladder import KEPT_MS, LadderKeeper, OfItems
 from serving.live.event_stream import StreamLimits
@@ -44,7 +39,7 @@ from serving.live.redis_state import DiskReserve, RedisState
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import VisibilityLink
 from serving.live.wire import state_client
-from serving.live_items import LiveItems, follow_catalogue, shelf_of
+from serving.live_items import follow_catalogue
 from serving.moderators import (
     connect_moderation,
     load_moderator,
@@ -58,8 +53,6 @@ from serving.records.secret_keys import load_secrets
 from serving.rule_files import RuleFiles, follow_rules
 from serving.stores import open_stores
 from serving.trend_keeper import Buckets, TrendKeeper
-
-QUESTION_K, QUESTION_EVENTS = 20, 8
 
 
 @dataclass(frozen=True)
@@ -95,7 +88,7 @@ def read_settings(config: Path, environ: Mapping[str, str] | None = None) -> Set
     Raises:
         ConfigError: a file cannot be read, or a key is unknown or outside its limit.
     """
-    serving = _absolute(load(config, ServingConfig, environ))
+    serving = absolute(load(config, ServingConfig, environ))
     # Replicas read the files again, perhaps in another environment.
     own = os.environ if environ is None else environ
     overrides = {name: text for name, text in own.items() if name.startswith(PREFIX)}
@@ -137,12 +130,13 @@ def build(
         services.controls.follow,
         lambda: serve_probes(services, *internal_address(serving.internal, process)),
     ]
-    if serving.state.url is not None:
-        follow_bundles(services, serving, duties)
-        follow_visibility(services, serving.state)
+    if (log_url := serving.state.url) is not None:
+        live_url = serving.state.live_url or log_url
+        follow_bundles(services, serving, live_url, duties)
+        follow_visibility(services, serving, live_url)
         if duties.feeds:
-            follow_ladder(services, serving)
-            follow_trends(services, serving)
+            follow_ladder(services, serving, live_url)
+            follow_trends(services, serving, log_url)
     poll_s = serving.catalogue.poll_ms / 1000
     services.background.append(
         lambda: follow_catalogue(
@@ -166,7 +160,7 @@ def services_of(settings: Settings, state: OnlineState, moderates: bool) -> Serv
     """
     serving = settings.serving
     stores = open_stores(serving.records)
-    rules = settings.rulebook.rules(None, None, wall_clock_ms())
+    rules = settings.rulebook.rules(None, None, now_ms())
     moderator = published_moderator(serving) if moderates else None
     bundle = load_bundle(current(serving.bundles, KIND), rules)
     bundle.items.catch_up(stores.catalogue)
@@ -211,12 +205,12 @@ def follow_rule_files(services: Services, settings: Settings) -> None:
     )
 
 
-def follow_bundles(services: Services, serving: ServingConfig, duties: Duties) -> None:
+def follow_bundles(
+    services: Services, serving: ServingConfig, live_url: str, duties: Duties
+) -> None:
     """Let the process change its bundles when their pointers do."""
-    url = serving.state.live_url or serving.state.url
-    assert url is not None  # noqa: S101 - asked by `build`
     timeout_s = serving.state.write_timeout_ms / 1000
-    client = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    client = Redis.from_url(live_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
     limits = SwapLimits(serving.bundles, serving.swap.staging_limit_s)
     rules, root = services.rules(None), serving.bundles
     feed = feed_seat(services, lambda one: load_bundle(root / KIND / one, rules), duties.feeds)
@@ -229,11 +223,9 @@ def follow_bundles(services: Services, serving: ServingConfig, duties: Duties) -
         connect(services, kind, RedisBoard(client, kind), seat, limits)
 
 
-def follow_visibility(services: Services, section: StateSection) -> None:
+def follow_visibility(services: Services, serving: ServingConfig, live_url: str) -> None:
     """Keep this process's copy of visibility fresh, and carry changes to all others."""
-    url = section.live_url or section.url
-    assert url is not None  # noqa: S101 - asked by `build`
-    link = VisibilityLink(state_client(url, section.write_timeout_ms / 1000))
+    link = VisibilityLink(state_client(live_url, serving.state.write_timeout_ms / 1000))
     visibility = services.stores.visibility
     services.link = link
     services.background += [
@@ -242,12 +234,10 @@ def follow_visibility(services: Services, section: StateSection) -> None:
     ]
 
 
-def follow_ladder(services: Services, serving: ServingConfig) -> None:
+def follow_ladder(services: Services, serving: ServingConfig, live_url: str) -> None:
     """Keep this process's copy of the exploration ladder fresh, and decide if it is the one."""
-    url = serving.state.live_url or serving.state.url
-    assert url is not None  # noqa: S101 - asked by `build`
     config = load(serving.exposure, ExposureConfig)
-    ladder = ExposureLadder(state_client(url, serving.state.write_timeout_ms / 1000), KEPT_MS)
+    ladder = ExposureLadder(state_client(live_url, serving.state.write_timeout_ms / 1000), KEPT_MS)
     services.ladder = ladder
     keeper = LadderKeeper(
         ladder=ladder,
@@ -263,11 +253,10 @@ def follow_ladder(services: Services, serving: ServingConfig) -> None:
     services.background.append(keeper.keep)
 
 
-def follow_trends(services: Services, serving: ServingConfig) -> None:
+def follow_trends(services: Services, serving: ServingConfig, log_url: str) -> None:
     """Keep this process's copy of what is counted fresh."""
-    url, limits = serving.state.url, StreamLimits()
-    assert url is not None  # noqa: S101 - asked by `build`
-    client = state_client(url, serving.state.write_timeout_ms / 1000)
+    limits = StreamLimits()
+    client = state_client(log_url, serving.state.write_timeout_ms / 1000)
     keeper = TrendKeeper(
         Buckets(client, limits.bucket_ms, limits.buckets),
         lambda: services.bundle.engine,
@@ -297,85 +286,21 @@ def open_state(section: StateSection) -> OnlineState:
         raise ConfigError(f"state.url = {section.url!r}: {error}") from error
 
 
-def load_bundle(folder: Path, rules: FeedRules) -> ServedBundle:
-    """Load a feed bundle and ask it the question that the readiness probe will repeat.
-
-    Args:
-        folder: the bundle's.
-        rules: by which the question is answered.
-
-    Raises:
-        BundleError: a file is damaged or the parts disagree; names the file.
-    """
-    model = load_feed_model(folder)
-    shelf = shelf_of(model)
-    reference = engine_of(model, shelf)
-    rules = rules.unhurried
-    question = golden_question(model.vocabulary)
-    page = reference.feed(question, rules)
-    items = LiveItems(model, shelf.copied())
-    exploration = LadderExploration(np.random.default_rng())
-    engine = FeedEngine(
-        items.model,
-        items.shelf,
-        reference.history_length,
-        DEFAULT_FILTERS + FACT_FILTERS,
-        exploration=exploration,
-        ranker=items.model.ranker,
-        signals=board_of(model, items.shelf),
-    )
-    answer = tuple(item.item_id for item in page.items)
-    return ServedBundle(items, engine, reference, question, rules, answer, exploration)
+def absolute(serving: ServingConfig) -> ServingConfig:
+    """The settings with every path in full, whatever folder a process of ours starts in."""
+    resolved: ServingConfig = _resolved(serving)
+    location = serving.archive.location
+    if "://" not in location:
+        location = str(Path(location).resolve())
+    archive = serving.archive.model_copy(update={"location": location})
+    return resolved.model_copy(update={"archive": archive})
 
 
-def engine_of(model: FeedModel, shelf: Shelf) -> FeedEngine:
-    """Return the engine over a model's own items."""
-    length = model.manifest.dimensions["history_length"]
-    board = board_of(model, shelf)
-    return FeedEngine(model, shelf, length, ranker=model.ranker, signals=board)
-
-
-def board_of(model: FeedModel, shelf: Shelf) -> SignalBoard:
-    """Return a board that begins with what the bundle's training data counted."""
-    return SignalBoard(shelf.facts, None if model.ranker is None else model.ranker.base)
-
-
-def golden_question(names: ItemNames) -> FeedRequest:
-    """A request of someone who liked items from all over the catalogue."""
-    rows = np.unique(np.linspace(0, len(names) - 1, QUESTION_EVENTS).astype(int))
-    recent = tuple(Behaviour(names.item_id(row), "like", -row) for row in rows.tolist())
-    return FeedRequest(k=QUESTION_K, now_ms=60_000, recent=recent)
-
-
-def absolute_location(location: str) -> str:
-    """A folder in full; a URL as it is."""
-    return location if "://" in location else str(Path(location).resolve())
-
-
-def _absolute(serving: ServingConfig) -> ServingConfig:
-    state = serving.state.model_copy(update={"folder": serving.state.folder.resolve()})
-    archive = serving.archive.model_copy(
-        update={"location": absolute_location(serving.archive.location)}
-    )
-    records = serving.records.model_copy(
-        update={
-            "folder": serving.records.folder.resolve(),
-            "secrets": serving.records.secrets.resolve(),
-        }
-    )
-    media = serving.media.model_copy(update={"folder": serving.media.folder.resolve()})
-    log = serving.log.model_copy(update={"folder": serving.log.folder.resolve()})
-    return serving.model_copy(
-        update={
-            "state": state,
-            "archive": archive,
-            "records": records,
-            "media": media,
-            "log": log,
-            "bundles": serving.bundles.resolve(),
-            "feeds": serving.feeds.resolve(),
-            "calendar": serving.calendar.resolve(),
-            "exposure": serving.exposure.resolve(),
-            "policies": serving.policies.resolve(),
-        }
-    )
+def _resolved(section: Section) -> Any:
+    changed: dict[str, Any] = {}
+    for name, value in section:
+        if isinstance(value, Path):
+            changed[name] = value.resolve()
+        elif isinstance(value, Section):
+            changed[name] = _resolved(value)
+    return section.model_copy(update=changed)

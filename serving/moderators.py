@@ -12,7 +12,7 @@ from embeddings.picture_model import load_picture_model
 from embeddings.text_model import KIND, load_text_model
 from models.bundle import CURRENT, current, open_bundle
 from serving.api.services import Services
-from serving.api.takedowns import told
+from serving.api.takedowns import announce
 from serving.jobs import JobWorker
 from serving.moderation.banks import BankBook
 from serving.moderation.decoding_process import DecodingProcess
@@ -59,7 +59,7 @@ def connect_moderation(services: Services, serving: ServingConfig) -> None:
         services.stores.catalogue,
         lambda: services.moderation or first,
         services.media,
-        lambda: told(services),
+        lambda: announce(services),
         services.metrics,
         serving.catalogue.poll_ms / 1000,
     )

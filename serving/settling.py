@@ -7,7 +7,6 @@ says again what was said.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from configs.prices import Prices, load_prices
 from models.canonical import TextError
 from serving.api.metrics import Metrics
+from serving.clock import now_ms
 from serving.media import path_of
 from serving.moderation.picture_formats import MediaError
 from serving.moderation.settling import Facts, Judges, judged, not_judged
@@ -30,11 +30,6 @@ LEASE_MS = 120_000  # of a claim; far longer than a verdict takes
 ATTEMPTS = 4
 FIRST_DELAY_MS = 2_000  # before the second attempt; doubled for each further one
 MEASURED_EVERY_S = 5.0
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)

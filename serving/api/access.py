@@ -30,7 +30,6 @@ PATH_SCOPES: tuple[tuple[str, KeyScope], ...] = (
     ("/v1/moderations", "moderate"),
     (PERSPECTIVE_PATH, "moderate"),
     ("/v1/creators", "moderate"),
-    ("/v1/review", "review"),
     ("/docs", "feed"),
     ("/openapi.json", "feed"),
 )

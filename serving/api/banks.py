@@ -12,7 +12,7 @@ from serving.api.json_route import JsonRoute
 from serving.api.moderation import desk_of
 from serving.api.moderation_schemas import Text
 from serving.api.pictures import picture_of_upload
-from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
+from serving.api.recorded import NONE_SUCH, STORED, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.schemas import Asked
 from serving.api.services import Services
@@ -106,22 +106,20 @@ def bank_routes(services: Services) -> list[JsonRoute[Any]]:
         await recorded(banks.remove, actor_of(request), bank, entry_id)
         return {"request_id": request.scope[ID], "entry_id": entry_id}
 
-    def listing(of_bank: bool) -> Any:
-        async def listed(_: None, request: Request) -> dict[str, Any]:
-            bank = request.path_params["bank"] if of_bank else None
-            found = await recorded(banks.listed, bank, ENTRIES_LISTED)
-            return {"request_id": request.scope[ID], "entries": [asdict(one) for one in found]}
+    async def listed(_: None, request: Request) -> dict[str, Any]:
+        found = await recorded(banks.listed, request.path_params.get("bank"), ENTRIES_LISTED)
+        return {"request_id": request.scope[ID], "entries": [asdict(one) for one in found]}
 
-        return listed
-
-    every, one = "/v1/admin/banks", "/v1/admin/banks/{bank}/entries"
-    stored, tag = (UNREACHABLE, FULL), "admin"
-    gone, get = (NONE_SUCH, *stored), {"errors": (UNREACHABLE,), "method": "GET"}
-    entries = EntriesAnswer
+    every, one, tag = "/v1/admin/banks", "/v1/admin/banks/{bank}/entries", "admin"
+    lists = [
+        JsonRoute[None](
+            path, tag, summary, None, EntriesAnswer, listed, errors=(UNREACHABLE,), method="GET"
+        )
+        for path, summary in ((every, "List all banks"), (one, "List a bank"))
+    ]
     return [
-        JsonRoute(every, tag, "List all banks", None, entries, listing(False), **get),  # type: ignore[arg-type]
-        JsonRoute(one, tag, "List a bank", None, entries, listing(True), **get),  # type: ignore[arg-type]
-        JsonRoute(one, tag, "Add to a bank", NewEntry, AddedEntry, add, 201, errors=stored),
+        *lists,
+        JsonRoute(one, tag, "Add to a bank", NewEntry, AddedEntry, add, 201, errors=STORED),
         JsonRoute(
             f"{one}/{{entry_id}}",
             tag,
@@ -129,7 +127,7 @@ def bank_routes(services: Services) -> list[JsonRoute[Any]]:
             None,
             RemovedEntry,
             remove,
-            errors=gone,
+            errors=(NONE_SUCH, *STORED),
             method="DELETE",
         ),
     ]

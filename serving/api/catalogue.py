@@ -23,16 +23,15 @@ from serving.api.errors import ApiError, Detail, invalid, shown
 from serving.api.json_route import JsonRoute
 from serving.api.recorded import (
     BARRED,
-    FULL,
     NONE_SUCH,
-    UNREACHABLE,
+    STORED,
     actor_of,
     recorded,
     recorded_rows,
 )
 from serving.api.request_log import FACTS, ID
 from serving.api.services import Services
-from serving.api.takedowns import applied_status, carried, told
+from serving.api.takedowns import announce, applied_status, carried
 from serving.media import keep_file, of_type
 from serving.moderation.picture_formats import MediaError
 from serving.records.contracts import Stored
@@ -41,7 +40,6 @@ from serving.records.status import StatusRow, item_subject
 MEDIA_TYPE = re.compile(r"(image|video)/[a-z0-9.+-]{1,90}")
 MEDIA_PATH = "/v1/media"
 Changed = TypeVar("Changed")
-STORED = (UNREACHABLE, FULL)
 
 
 def catalogue_routes(services: Services) -> list[JsonRoute[Any]]:
@@ -56,13 +54,13 @@ def _item_routes(services: Services) -> list[JsonRoute[Any]]:
         done = await recorded_rows(
             "items", catalogue.upsert, actor_of(request), body.items, services.publish
         )
-        await told(services)
+        await announce(services)
         request.scope[FACTS].update(items=len(done))
         return {"request_id": request.scope[ID], "items": [asdict(one) for one in done]}
 
     async def patch(body: ItemPatch, request: Request) -> dict[str, Any]:
         done = await _changed(services, request, catalogue.patch, body.root, services.publish)
-        await told(services)
+        await announce(services)
         return {"request_id": request.scope[ID]} | asdict(done)
 
     async def delete(_: None, request: Request) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -13,14 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.api.errors import Detail, invalid
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import desk_of
-from serving.api.moderation_schemas import Region
-from serving.api.recorded import BARRED, FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
+from serving.api.recorded import BARRED, NONE_SUCH, STORED, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.schemas import Asked, Reason
 from serving.api.services import Services
 from serving.moderation.auditing import certified, spoken_against
 from serving.moderation.certificates import Certificate, Judge
-from serving.records.items import Identifier
+from serving.records.items import Identifier, Region
 from serving.records.moderation import Audit
 
 log = logging.getLogger("tidegate.moderation")
@@ -29,7 +27,6 @@ AUDITS_LISTED = 100
 RECENT_DAYS = 30
 _DAY_MS = 86_400_000
 DRIFT = "audited decisions since it was issued speak against it"
-STORED = (UNREACHABLE, FULL)
 
 
 class AuditAnswer(BaseModel):
@@ -167,20 +164,23 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
 
     async def listed(_: None, request: Request) -> dict[str, Any]:
         found = await recorded(records.certificates.listed)
-        return {"request_id": request.scope[ID], "certificates": [told(one) for one in found]}
+        return {
+            "request_id": request.scope[ID],
+            "certificates": [*map(certificate_answer, found)],
+        }
 
     async def certify(body: Certify, request: Request) -> dict[str, Any]:
         moderator = desk_of(services).moderator
         judge = moderator.judge_in(body.region)
         audits = await recorded(records.audits.answered, judge)
-        recent_from_ms = time.time_ns() // 1_000_000 - body.recent_days * _DAY_MS
+        recent_from_ms = services.clock_ms() - body.recent_days * _DAY_MS
         ruling = moderator.policies.of(body.region)
         found = await asyncio.to_thread(certified, audits, judge, ruling, recent_from_ms)
         issued = await recorded(records.certificates.issue, actor_of(request), found.certificates)
         await follow(services)
         return {
             "request_id": request.scope[ID],
-            "certificates": [told(one) for one in issued],
+            "certificates": [*map(certificate_answer, issued)],
             "lacking": dict(found.lacking),
         }
 
@@ -188,7 +188,7 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
         name = request.path_params["certificate_id"]
         done = await recorded(records.certificates.revoke, actor_of(request), name, body.reason)
         await follow(services)
-        return {"request_id": request.scope[ID], "certificates": [told(done)]}
+        return {"request_id": request.scope[ID], "certificates": [certificate_answer(done)]}
 
     path, tag = "/v1/admin/certificates", "admin"
     return [
@@ -255,7 +255,7 @@ async def follow(services: Services) -> None:
     desk_of(services).moderator.certificates.replace(certificates)
 
 
-def told(one: Certificate) -> dict[str, Any]:
+def certificate_answer(one: Certificate) -> dict[str, Any]:
     """A certificate as it is answered."""
     values = asdict(one)
     judge: dict[str, Any] = values.pop("judge")

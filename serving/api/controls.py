@@ -4,19 +4,30 @@ import contextlib
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from serving.api.errors import Detail, invalid, shown
 from serving.api.feed import epoch_ms
 from serving.api.json_route import JsonRoute
-from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
+from serving.api.recorded import NONE_SUCH, STORED, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.schemas import Asked, Moment, Reason
 from serving.api.services import Services
 from serving.feed.controls import ANYWHERE, Control, ControlKind, fault_of
 from serving.records.errors import RecordsError
-from serving.records.items import Identifier
+from serving.records.items import Identifier, known_region
 
+
+def region_or_any(code: str) -> str:
+    """Return a region's code in capitals, or what stands for all of them.
+
+    Raises:
+        ValueError: there is no such region.
+    """
+    return code if code == ANYWHERE else known_region(code)
+
+
+RegionOrAny = Annotated[str, AfterValidator(region_or_any)]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=310)]
 
 
@@ -26,9 +37,7 @@ class LiftBody(Asked):
     kind: ControlKind
     target: Target = Field(description="item:ID, creator:ID, category:PATH, or what to switch off")
     surface: Identifier = ANYWHERE
-    region: Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z]{2,8})$", to_upper=True)] = (
-        ANYWHERE
-    )
+    region: RegionOrAny = ANYWHERE
     reason: Reason
 
 
@@ -100,7 +109,7 @@ def control_routes(services: Services) -> list[JsonRoute[Any]]:
         found = (await recorded(controls.listed))[1]
         return {"request_id": request.scope[ID], "controls": [vars(one) for one in found]}
 
-    path, errors = "/v1/admin/feed/controls", (UNREACHABLE, FULL)
+    path = "/v1/admin/feed/controls"
     return [
         JsonRoute(
             path,
@@ -109,7 +118,7 @@ def control_routes(services: Services) -> list[JsonRoute[Any]]:
             ControlBody,
             ControlAnswer,
             put,
-            errors=((409, "a control that holds says the contrary; lift it first"), *errors),
+            errors=((409, "a control that holds says the contrary; lift it first"), *STORED),
         ),
         JsonRoute(
             f"{path}/lift",
@@ -118,7 +127,7 @@ def control_routes(services: Services) -> list[JsonRoute[Any]]:
             LiftBody,
             ControlAnswer,
             lift,
-            errors=(NONE_SUCH, *errors),
+            errors=(NONE_SUCH, *STORED),
         ),
         JsonRoute(
             path,

@@ -10,7 +10,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from serving.api.json_route import JsonRoute
-from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
+from serving.api.recorded import NONE_SUCH, STORED, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.services import Services
 from serving.records.contracts import Receipt
@@ -59,7 +59,7 @@ def erasure_routes(services: Services) -> list[JsonRoute[Any]]:
             None,
             ReceiptAnswer,
             erase,
-            errors=(UNREACHABLE, FULL),
+            errors=STORED,
             method="DELETE",
             status_of=erased_status,
         ),

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serving.api.moderation_schemas import Parts, Region, Surface, Url
+from serving.api.moderation_schemas import Parts, Surface, Url
 from serving.api.schemas import Asked
-from serving.records.items import Identifier
+from serving.records.items import Identifier, Region
 
 BATCH_ITEMS = 1_000
 

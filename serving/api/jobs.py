@@ -15,7 +15,7 @@ from serving.api.job_schemas import (
 from serving.api.json_route import JsonRoute
 from serving.api.moderation import CHARACTERS_LIMIT, desk_of, refuse_unknown_surface
 from serving.api.moderation_schemas import Part, TextPart, TranscriptPart
-from serving.api.recorded import FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
+from serving.api.recorded import NONE_SUCH, STORED, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.services import Services
 from serving.moderation.desk import ModerationDesk
@@ -42,20 +42,20 @@ def job_routes(services: Services) -> list[JsonRoute[Any]]:
 
     async def kept(new: NewJob, request: Request) -> dict[str, Any]:
         job = await recorded(jobs.create, actor_of(request), new)
-        return told(job) | {"request_id": request.scope[ID]}
+        return job_answer(job) | {"request_id": request.scope[ID]}
 
     async def progress(_: None, request: Request) -> dict[str, Any]:
         job = await recorded(jobs.get, request.path_params["job_id"])
-        return told(job) | {"request_id": request.scope[ID]}
+        return job_answer(job) | {"request_id": request.scope[ID]}
 
     async def results(_: None, request: Request) -> dict[str, Any]:
         return await results_of(services, request)
 
-    made, tag = (UNREACHABLE, FULL), "moderation"
+    tag = "moderation"
     routes: list[JsonRoute[Any]] = [
-        JsonRoute(BATCH_PATH, tag, "Judge many", BatchBody, JobAnswer, batch, 202, errors=made),
+        JsonRoute(BATCH_PATH, tag, "Judge many", BatchBody, JobAnswer, batch, 202, errors=STORED),
         JsonRoute(
-            SCAN_PATH, "admin", "Scan the catalogue", ScanBody, JobAnswer, scan, 202, errors=made
+            SCAN_PATH, "admin", "Scan the catalogue", ScanBody, JobAnswer, scan, 202, errors=STORED
         ),
     ]
     gone = (NONE_SUCH, UNREACHABLE)
@@ -87,7 +87,7 @@ async def results_of(services: Services, request: Request) -> dict[str, Any]:
     done = [row for row in rows if row.result is not None]
     return {
         "request_id": request.scope[ID],
-        "results": [told_row(row) for row in done],
+        "results": [row_answer(row) for row in done],
         "next": done[-1].number if len(done) == RESULTS else None,
     }
 
@@ -152,12 +152,12 @@ def place_of(request: Request) -> int:
     raise invalid([Detail(field="after", value=given[:80], message="must be a whole number")])
 
 
-def told_row(row: JobRow) -> dict[str, Any]:
+def row_answer(row: JobRow) -> dict[str, Any]:
     """A row that is done; of a scan with the item that was hit."""
     item = {name: value for name, value in row.content.items() if name == "item_id"}
     return {"number": row.number} | item | dict(row.result or {})
 
 
-def told(job: Job) -> dict[str, Any]:
+def job_answer(job: Job) -> dict[str, Any]:
     """A job as it is answered; never its secret."""
     return {name: getattr(job, name) for name in JobAnswer.model_fields if name != "request_id"}

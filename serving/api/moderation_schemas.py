@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from configs.labels import Action
 from serving.api.schemas import Asked
-from serving.records.items import Identifier
+from serving.records.items import Identifier, Region
 
 TEXT_LIMIT = 20_000  # characters of one text
 PARTS_LIMIT = 64
@@ -28,9 +28,6 @@ _DOT = (  # a white picture of one pixel
 )
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT)]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-
-
 Surface = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 
 
@@ -109,7 +106,7 @@ OpenAiParts = Annotated[list[OpenAiPart], Field(min_length=1, max_length=PARTS_L
 class Placed(Asked):
     """Where a piece of content stands."""
 
-    region: Region | None = Field(None, description="ISO 3166, two capitals; none: the policy's")
+    region: Region | None = Field(None, description="a code of ISO 3166; none: the policy's")
     surface: Surface | None = Field(
         None, description="where it stands, one of the policy's `surfaces`; none: the policy's"
     )

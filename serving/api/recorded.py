@@ -22,6 +22,7 @@ PRINCIPAL = "tidegate.principal"  # who asks, by the key of the request
 ANYONE = "anonymous"
 UNREACHABLE = (503, "the records cannot be reached now")
 FULL = (507, "the disk is full; nothing was stored")
+STORED = (UNREACHABLE, FULL)  # of every change
 NONE_SUCH = (404, "no such record")
 BARRED = (409, "the record is not in the state that the change expects")
 

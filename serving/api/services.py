@@ -1,6 +1,5 @@
 """What the routes need; put together in ``serving.app``."""
 
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +10,7 @@ from serving.api.admission import Admission
 from serving.api.metrics import Metrics
 from serving.archive.store import ArchiveStore
 from serving.bundles.activation import Activator
+from serving.clock import now_ms
 from serving.control_book import ControlBook
 from serving.feed.audience import LadderExploration
 from serving.feed.contracts import FeedRequest
@@ -34,11 +34,6 @@ from serving.records.contracts import Stores
 from serving.records.status import Publish
 
 SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
-
-
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ class Services:
     publish: Publish
     profiles: Profiles
     metrics: Metrics = field(default_factory=Metrics)
-    clock_ms: Callable[[], int] = wall_clock_ms
+    clock_ms: Callable[[], int] = now_ms
     admission: Admission = field(kw_only=True)
     gate: Gate | None = None
     moderation: ModerationDesk | None = None

@@ -1,4 +1,4 @@
-"""Routes of the operator: an item is taken down everywhere at once, limited, or shown again."""
+"""Routes of the operator: hiding, limiting and showing an item, everywhere at once."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict
 
 from serving.api.json_route import JsonRoute
-from serving.api.recorded import FULL, UNREACHABLE, actor_of, recorded
+from serving.api.recorded import STORED, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.schemas import Asked, Reason
 from serving.api.services import Services
@@ -34,8 +34,9 @@ class TakedownBody(Asked):
 class TakedownAnswer(BaseModel):
     """How far the change has come.
 
-    `done`: no answer to a request that begins now holds the item. `pending` (202): it is recorded,
-    and carried to every replica as soon as the state can be reached. `known` is false for an id
+    `done`: every answer to a request that begins now knows of it, so none holds an item taken down.
+    `pending` (202): it is recorded, and carried to every replica as soon as the state can be
+    reached. `known` is false for an id
     that neither catalogue nor bundle has: a slip of the pen, or an item that comes later.
     """
 
@@ -47,7 +48,7 @@ class TakedownAnswer(BaseModel):
 
 
 def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
-    """Return ``/v1/admin/takedowns``, its ``/limit`` and its ``/restore``."""
+    """Return ``/v1/admin/takedowns`` with its ``/limit`` and ``/restore``."""
 
     def deciding(status: Status) -> Any:
         async def decide(body: TakedownBody, request: Request) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
 
     ways: list[tuple[str, str, Status]] = [
         ("/v1/admin/takedowns", "Hide an item from every answer that begins now", "hidden"),
-        ("/v1/admin/takedowns/limit", "Show an item, but neither as new nor as hot", "limited"),
+        ("/v1/admin/takedowns/limit", "Show an item without promoting it", "limited"),
         ("/v1/admin/takedowns/restore", "Show an item again", "visible"),
     ]
     return [
@@ -80,7 +81,7 @@ def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
             TakedownBody,
             TakedownAnswer,
             deciding(status),
-            errors=(UNREACHABLE, FULL),
+            errors=STORED,
             status_of=applied_status,
         )
         for path, summary, status in ways
@@ -103,7 +104,7 @@ def applied_status(answer: Mapping[str, Any]) -> int:
     return 200 if answer["applied"] == "done" else 202
 
 
-async def told(services: Services) -> None:
+async def announce(services: Services) -> None:
     """Let the state know at once what was recorded; if it is away, it learns it later."""
     if services.link is not None:
         with contextlib.suppress(StateUnreachableError, RecordsError):

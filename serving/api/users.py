@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.api.errors import ApiError
 from serving.api.json_route import JsonRoute
-from serving.api.recorded import BARRED, FULL, NONE_SUCH, UNREACHABLE, actor_of, recorded
+from serving.api.recorded import BARRED, NONE_SUCH, STORED, UNREACHABLE, actor_of, recorded
 from serving.api.request_log import ID
 from serving.api.schemas import Asked
 from serving.api.services import Services
@@ -107,7 +107,7 @@ def user_routes(services: Services) -> list[JsonRoute[Any]]:
             UserBody,
             UserAnswer,
             put,
-            errors=(BARRED, UNREACHABLE, FULL),
+            errors=(BARRED, *STORED),
             method="PUT",
         ),
         JsonRoute(one, "users", "Read a user", None, UserAnswer, get, errors=gone, method="GET"),

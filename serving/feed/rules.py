@@ -75,15 +75,13 @@ class FatigueRules:
 
 @dataclass(frozen=True)
 class ReachRules:
-    """What was shown more often than usual since the bundle was made loses value.
+    """What was shown more often than other items since the bundle was made loses value.
 
     Attributes:
-        loss: share of the value lost by each doubling; 0 is off.
-        floor: share of the value that is always left.
+        loss: share of the value that the most shown item loses, the median half of it; 0 is off.
     """
 
     loss: float = 0.0
-    floor: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from models.tasks import TASKS
 from serving.feed.facts import Facts
 
 NOBODY: Rows = np.empty(0, np.int64)
-FEW = 5.0  # impressions, by which chance may move an item that is seldom shown
+FEW = 5.0  # impressions an item, of which the order is half chance
 
 
 class SignalBoard:
@@ -33,7 +33,7 @@ class SignalBoard:
             np.zeros(0, np.float32), np.zeros((0, len(TASKS)), np.float32), np.zeros(0, np.int64)
         )
         self._newest: Vectors = np.zeros(1, np.float32)  # the last place is for later items
-        self._usual = 0.0
+        self._ascending: Vectors | None = None  # counts of what was shown, once asked for
         self.trending: Mapping[str, Rows] = {}
 
     @property
@@ -55,15 +55,23 @@ class SignalBoard:
         """
         self._take(impressions, reactions, based=False)
         self._newest = np.append(impressions, np.float32(0))
-        shown = impressions > 0
-        self._usual = float(impressions[shown].mean()) if shown.any() else 0.0
+        self._ascending = None
         if trending is not None:
             self.trending = trending
 
-    def times_usual(self, rows: Rows) -> Vectors:
-        """How many times as often as items usually are, each row [K] was shown beyond the base."""
+    def exposure_rank(self, rows: Rows) -> Vectors:
+        """Share of the items shown beyond the base that were shown less often: [K] in [0, 1).
+
+        It shrinks to 0 while items were shown a few times only, of which the order is chance.
+        """
+        if self._ascending is None:
+            self._ascending = np.sort(self._newest[self._newest > 0])
+        total = float(self._ascending.sum())
+        if not total:
+            return np.zeros(len(rows), np.float32)
         shown = self._newest[np.minimum(rows, len(self._newest) - 1)]
-        return np.asarray((shown + FEW) / (self._usual + FEW), np.float32)
+        less = np.searchsorted(self._ascending, shown) / len(self._ascending)
+        return np.asarray(less * total / (total + FEW * len(self._ascending)), np.float32)
 
     def _take(self, impressions: Vectors, reactions: Vectors, based: bool) -> None:
         """Counts of N items, zero past those given; `based` if the base is among them."""

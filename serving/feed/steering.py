@@ -100,10 +100,14 @@ def category_share(rows: Rows, viewer: Viewer, facts: Facts) -> Vectors:
 
 
 def scarcity(rows: Rows, rules: ReachRules, signals: SignalBoard) -> Vectors:
-    """What is left of the value of each row by how often it was shown: [K] in [floor, 1]."""
-    doublings = np.log2(np.maximum(signals.times_usual(rows), 1))
-    left: Vectors = np.maximum(1 - rules.loss * doublings, rules.floor)
-    return left.astype(np.float32)
+    """What is left of the value of each row by how often it was shown: [K] in [1 - loss, 1].
+
+    Linear in the rank of exposure, as the Gini coefficient's gradient is (its definition by ranks:
+    Yitzhaki and Schechtman, The Gini Methodology, 2013, chapter 2): of all prices on exposure this
+    buys most equality for a given value.
+    """
+    left: Vectors = 1 - np.float32(rules.loss) * signals.exposure_rank(rows)
+    return left
 
 
 def members(rows: Rows, boost: Boost, names: ItemNames, facts: Facts) -> Mask:

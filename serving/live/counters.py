@@ -1,6 +1,5 @@
 """Counters in time buckets: how often something happened in the last minutes or hours."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from serving.live.scripts import answered
@@ -38,18 +37,3 @@ async def read_bucket(client: Any, start_ms: int) -> dict[str, int]:
         found |= {field.decode(): int(count) for field, count in part.items()}
         if cursor == 0:
             return found
-
-
-async def counts(
-    client: Any, fields: Sequence[str], now_ms: int, window_ms: int, bucket_ms: int
-) -> list[int]:
-    """How often each field was counted in the window, to the width of one bucket.
-
-    Raises:
-        StateUnreachableError: the state cannot be read now.
-    """
-    pipeline = client.pipeline(transaction=False)
-    for start in bucket_starts(now_ms, window_ms, bucket_ms):
-        pipeline.hmget(f"count:{start}", fields)
-    rows = await answered(pipeline.execute())
-    return [sum(int(row[n] or 0) for row in rows) for n in range(len(fields))]

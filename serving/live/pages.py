@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from serving.live.event_stream import BARRED, STREAM, StreamLimits
-from serving.live.scripts import Script, answered
+from serving.live.scripts import Script
 from serving.live.wire import Argument
 
 VISIBILITY, SEQUENCE = "visibility", "visibility:sequence"
@@ -99,7 +99,6 @@ class Pages:
     """
 
     def __init__(self, client: Any, limits: StreamLimits) -> None:
-        self._client = client
         self._commit = Script(client, "commit_page")
         self._note = Script(client, "note_impressions")
         self._limits = limits
@@ -134,15 +133,6 @@ class Pages:
             arguments += impression
         if impressions:
             await self._note([BARRED], arguments)
-
-    async def shown(self, user_id: str, now_ms: int) -> frozenset[str]:
-        """Items that the user saw, or that were served to them and may still be on the screen."""
-        found = await answered(self._client.zrangebyscore(f"shown:{user_id}", f"({now_ms}", "+inf"))
-        return frozenset(item.decode() for item in found)
-
-    async def set_budget(self, item_id: str, impressions: int) -> None:
-        """Grant an item its exposure; what it has had already counts."""
-        await answered(self._client.hset(f"exposure:{item_id}", "budget", impressions))
 
 
 def page_arguments(draft: PageDraft, now_ms: int, limits: StreamLimits) -> list[Argument]:

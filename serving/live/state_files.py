@@ -1,8 +1,9 @@
 """The files of an embedded state server: damaged ones are set aside, never silently replaced."""
 
 import re
-import time
 from pathlib import Path
+
+from serving.clock import now_ms
 
 APPEND_ONLY = "appendonlydir"
 MANIFEST = "appendonly.aof.manifest"
@@ -46,7 +47,7 @@ def check_reading(folder: Path, said: str) -> None:
 
 
 def _set_aside(files: Path) -> Path:
-    return files.rename(files.with_name(f"{files.name}.corrupt-{time.time_ns() // 1_000_000}"))
+    return files.rename(files.with_name(f"{files.name}.corrupt-{now_ms()}"))
 
 
 def _moved(files: Path, aside: Path) -> str:

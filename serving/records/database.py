@@ -2,7 +2,6 @@
 
 import fcntl
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from serving.clock import now_ms
 from serving.records.errors import CorruptStore, RecordsUnreachable, StorageFull
 from serving.records.secret_keys import Secrets
 from serving.records.tables import sequences
@@ -22,7 +22,6 @@ R = TypeVar("R")
 BUSY_TIMEOUT_S = 10.0  # how long one process waits for another one's SQLite transaction
 WRITER_LOCK = 0x71DE6A7E  # any number that nobody else uses in this database
 DISK_FULL = "53100"  # PostgreSQL's state for a full disk
-SEQUENCES = ("catalogue", "visibility", "audit", "bundles", "banks", "controls")
 
 
 @dataclass(frozen=True)
@@ -121,11 +120,6 @@ class Records:
             return change(Transaction(connection, actor, now_ms(), self.secrets))
 
 
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
 def open_records(url: str, secrets: Secrets) -> Records:
     """Connect to ``sqlite:///path`` or ``postgresql://…``; the schema is the migrations' work.
 
@@ -173,7 +167,7 @@ def check_sqlite_file(path: Path) -> None:
 
 
 def next_sequence(connection: Connection, name: str, count: int = 1) -> int:
-    """The next number of a counter of ``SEQUENCES``: from 1, no gaps, in the order of commits.
+    """The next number of a counter: from 1, no gaps, in the order of commits.
 
     With a `count`, that many numbers are taken and the first is returned.
     """

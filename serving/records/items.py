@@ -4,8 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
+from configs.regions import known_regions
 from serving.faults import limit_of, message_of
 from serving.records.errors import BadRows, Fault
 
@@ -20,7 +28,21 @@ Identifier = Annotated[
 Word = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 Prose = Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00]*$")]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Region = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}$", to_upper=True)]
+
+
+def known_region(code: str) -> str:
+    """Return a region's code in capitals.
+
+    Raises:
+        ValueError: there is no such region.
+    """
+    # A typo would hide an item from everyone, or take it down nowhere, and nobody would be told.
+    if code.upper() not in known_regions():
+        raise ValueError("no such region; give a code of ISO 3166 such as CN or GB")
+    return code.upper()
+
+
+Region = Annotated[str, AfterValidator(known_region)]
 
 
 class Media(BaseModel):

@@ -4,10 +4,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from serving.clock import now_ms
 from serving.moderation.certificates import Certificate, Judge
 from serving.records import audits, banks, checks, jobs
 from serving.records import certificates as certificates_table
-from serving.records.database import Records, now_ms
+from serving.records.database import Records
 from serving.records.moderation import (
     Audit,
     Backlog,

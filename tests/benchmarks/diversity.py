@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 from embeddings.feed_model import KIND
 from models.arrays import Rows, Vectors
 from models.bundle import open_bundle
-from serving.app import load_bundle, read_settings
+from serving.app import read_settings
 from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.controls import SELECTORS
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
 from serving.feed.terms import Standing
+from serving.feed_bundle import load_bundle
 from tests.benchmarks.feed_page import CONFIG
 from training.datasets.simulator import (
     Memory,

@@ -14,10 +14,10 @@ from threadpoolctl import threadpool_limits
 
 from embeddings.feed_model import KIND
 from models.bundle import current
-from serving.app import load_bundle
 from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
+from serving.feed_bundle import load_bundle
 from tests.benchmarks.bundles import ITEMS, publish_large_bundle
 from training.report import print_report
 

@@ -23,8 +23,9 @@ from threadpoolctl import threadpool_limits
 
 from embeddings.feed_model import KIND
 from models.bundle import current
-from serving.app import load_bundle, read_settings
+from serving.app import read_settings
 from serving.feed.contracts import FeedRequest
+from serving.feed_bundle import load_bundle
 from serving.live.publish import SPARE_ITEMS
 from tests.benchmarks.bundles import ITEMS, publish_large_bundle
 from tests.benchmarks.feed_core import NOW_MS, RULES, WARM_UP, K, measured, random_requests

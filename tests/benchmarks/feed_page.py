@@ -20,10 +20,10 @@ from threadpoolctl import threadpool_limits
 from models.bundle import current, publish
 from serving.app import Settings, build, read_settings
 from serving.live.event_stream import LoggedEvent
-from serving.live.memory_state import MemoryState
 from serving.stores import migrate
 from tests.benchmarks.bundles import ITEMS, publish_large_bundle
 from tests.benchmarks.feed_core import EVENTS, TYPES
+from tests.memory_state import MemoryState
 from tests.ranked_bundles import add_ranker
 from training.report import print_report
 

@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_limits
 
 from models.bundle import publish
 from serving.app import Settings, build, read_settings
-from serving.live.memory_state import MemoryState
 from serving.live.online_state import OnlineState
 from serving.live.pages import SEQUENCE
 from serving.live.redis_state import RedisState
@@ -26,6 +25,7 @@ from serving.live.supervisor import StateServer
 from serving.stores import migrate
 from tests.benchmarks.calls import event
 from tests.feed_bundles import make_feed_bundle
+from tests.memory_state import MemoryState
 from training.report import print_report
 
 BAR_MS = 1.5

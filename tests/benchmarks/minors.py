@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from serving.app import load_bundle
 from serving.feed.contracts import Behaviour, FeedRequest, Page
 from serving.feed.controls import Control, controlled
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules, MinorRules
+from serving.feed_bundle import load_bundle
 from serving.profiles import standing_of
 from serving.records.profiles import User
 from tests.feed_bundles import invented_items, make_feed_bundle

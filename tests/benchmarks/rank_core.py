@@ -14,9 +14,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from models.bundle import current
-from serving.app import load_bundle, read_settings
+from serving.app import read_settings
 from serving.feed.engine import FeedEngine
 from serving.feed.rules import FeedRules
+from serving.feed_bundle import load_bundle
 from tests.benchmarks.bundles import ITEMS, publish_large_bundle
 from tests.benchmarks.feed_core import random_requests
 from tests.benchmarks.feed_page import CONFIG

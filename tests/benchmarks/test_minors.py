@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.app import load_bundle
+from serving.feed_bundle import load_bundle
 from tests.benchmarks.minors import RULES, Counts, ask, catalogue, clock_changes
 from tests.feed_bundles import make_feed_bundle
 

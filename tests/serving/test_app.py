@@ -5,8 +5,9 @@ import pytest
 
 from configs.load import ConfigError
 from embeddings.feed_model import load_feed_model
-from serving.app import Settings, engine_of, golden_question, load_bundle, open_state, read_settings
+from serving.app import Settings, open_state, read_settings
 from serving.feed.rules import FeedRules
+from serving.feed_bundle import engine_of, golden_question, load_bundle
 from serving.live_items import shelf_of
 from tests.conftest import SERVING_CONFIG
 from tests.feed_bundles import make_feed_bundle

@@ -41,7 +41,7 @@ def test_every_setting_is_explained(key: str) -> None:
 
 
 def test_every_code_is_explained() -> None:
-    errors = re.findall(r'ApiError\(\s*\d{3}, "(\w+)"', CORE)
+    errors = re.findall(r'(?:ApiError\(\s*\d{3}, |MediaError\(\s*)"(\w+)"', CORE)
     degraded = re.findall(
         r'"(unknown_\w+|\w+_unknown|\w+_unreachable|interests_not_finite|not_personalised)"', CORE
     )

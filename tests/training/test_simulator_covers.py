@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from tests.training.simulated import small_world
-from training.datasets.world.covers import HEIGHT, WIDTH, draw_cover, is_latin, planted_cover, png
+from training.datasets.world.covers import HEIGHT, WIDTH, draw_cover, png
 
 
 def records() -> list[dict[str, object]]:
@@ -49,18 +49,3 @@ def test_covers_of_one_branch_share_a_hue() -> None:
     spread = [np.ptp(hues) for hues in groups.values() if len(hues) > 1]
     assert len(spread) > 5
     assert max(spread) <= 16
-
-
-def test_planted_claims_stand_on_their_covers() -> None:
-    world = small_world()
-    truths = world.truth.to_pylist()
-    on_cover = [
-        n for n, t in enumerate(truths) if t["surface"] == "cover" and is_latin(t["evidence"])
-    ]
-    plain = next(n for n, t in enumerate(truths) if t["violation"] is None)
-    assert on_cover
-    for row in on_cover:
-        bare = draw_cover(world.items.slice(row, 1).to_pylist()[0])
-        assert png(planted_cover(world, row)) != png(bare)
-    bare = draw_cover(world.items.slice(plain, 1).to_pylist()[0])
-    assert png(planted_cover(world, plain)) == png(bare)

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from models.bundle import publish
 from serving.api.services import Services
 from serving.app import Settings, build
-from serving.live.memory_state import MemoryState
 from tests.conftest import settings_in
+from tests.memory_state import MemoryState
 
 T = TypeVar("T")
 

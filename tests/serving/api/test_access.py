@@ -8,10 +8,10 @@ from serving.api.access import scope_of
 from serving.api.app import create_app
 from serving.api.metrics import Metrics
 from serving.app import Settings, build
-from serving.live.memory_state import MemoryState
 from serving.records.access import Gate
 from serving.records.contracts import NewKey
 from serving.records.errors import RecordsUnreachable
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Client, Served
 
 ASKED = {"user_id": "u", "k": 3}

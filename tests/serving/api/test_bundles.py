@@ -11,11 +11,12 @@ import pytest
 
 from embeddings.feed_model import KIND
 from models.bundle import current, make_current, publish
-from serving.app import Settings, build, load_bundle
+from serving.app import Settings, build
 from serving.bundles.publishing import activate_published
+from serving.feed_bundle import load_bundle
 from serving.hot_swap import SwapLimits, adopt_published, connect, feed_seat, in_turn
-from serving.live.memory_state import MemoryState
 from tests.feed_bundles import make_feed_bundle
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Client, Served
 from tests.serving.bundles.boards import MemoryBoard
 

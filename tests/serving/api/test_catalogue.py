@@ -76,6 +76,15 @@ def test_a_fault_of_a_row_tells_value_and_limit(
     assert (detail["value"], detail["limit"]) == (value, limit)
 
 
+def test_a_region_that_does_not_exist_is_refused(served: Served) -> None:
+    refused = put(served, item(regions=["gb", "UK"]))
+    (detail,) = refused.json()["error"]["details"]
+    assert (detail["field"], detail["value"]) == ("items.0.regions.1", "UK")
+    assert "ISO 3166" in detail["message"]
+    put(served, item(regions=["gb"]))
+    assert served.client.get("/v1/items/tea-1").json()["item"]["regions"] == ["GB"]
+
+
 def test_changing_an_item_of_the_bundle_tells_the_way_out(served: Served) -> None:
     for method in ("PATCH", "DELETE"):
         refused = served.client.request(method, "/v1/items/item-7", json={})

@@ -7,9 +7,9 @@ import pytest
 
 from serving.api.errors import ErrorAnswer, ErrorBody
 from serving.live.event_stream import Appended, LoggedEvent
-from serving.live.memory_state import MemoryState
 from serving.live.pages import Impression
 from serving.live.state import StateFullError
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Served
 
 NOW = 1_800_000_000_000

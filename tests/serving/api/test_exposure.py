@@ -8,9 +8,9 @@ from serving.app import Settings, build
 from serving.feed.exposure import Move, Step
 from serving.live.event_stream import StreamLimits
 from serving.live.exposure import ExposureLadder
-from serving.live.memory_state import MemoryState
 from serving.live.pages import Impression, Pages
 from serving.live.wire import state_client
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Client, Served
 
 NOW = 1_800_000_000_000

@@ -13,8 +13,8 @@ from embeddings.text_model import GOLDEN, KIND
 from models.bundle import MANIFEST, current, make_current, publish, read_manifest, seal
 from serving.app import Settings, build
 from serving.hot_swap import SwapLimits, adopt_published, connect, moderation_seat
-from serving.live.memory_state import MemoryState
 from serving.moderators import load_moderator
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Client, Served
 from tests.serving.bundles.boards import MemoryBoard
 

@@ -5,11 +5,11 @@ import orjson
 import pytest
 
 from serving.api.schemas import FeedAnswer
-from serving.live.memory_state import MemoryState
 from serving.live.mirror import VisibilityMirror, encode_rows
 from serving.live.pages import VisibilityUnknownError
 from serving.live.state import StateUnreachableError
 from serving.records.status import EVERYONE, Scope, StatusRow
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Served
 
 

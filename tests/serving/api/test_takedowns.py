@@ -7,11 +7,11 @@ import pytest
 from redis import Redis
 
 from serving.app import Settings, build
-from serving.live.memory_state import MemoryState
 from serving.live.mirror import VisibilityMirror
 from serving.live.replica import carry_changes, hold_lease
 from serving.live.takedown import REPLICAS, VisibilityLink
 from serving.live.wire import state_client
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Client, Served
 
 PATH = "/v1/admin/takedowns"
@@ -44,7 +44,7 @@ def test_an_item_can_be_shown_without_being_spread(served: Served) -> None:
         ({"item_id": "item-7"}, "reason"),
         ({"item_id": "item-7", "reason": ""}, "reason"),
         ({"item_id": "item-7", "reason": " "}, "reason"),
-        ({"item_id": "item-7", "reason": "r", "region": "the north"}, "region"),
+        ({"item_id": "item-7", "reason": "r", "region": "UK"}, "region"),
         ({"item_id": "item-7", "reason": "r", "status": "hidden"}, "status"),
     ],
 )
@@ -53,6 +53,18 @@ def test_bad_takedowns_are_refused(served: Served, body: dict[str, str], field: 
     assert answer.status_code == 422
     assert answer.json()["error"]["details"][0]["field"] == field
     assert served.services.stores.visibility.newest_sequence() == 0
+
+
+def test_an_item_is_limited_and_restored(served: Served) -> None:
+    body = {"item_id": "item-7", "reason": "a borderline claim"}
+
+    def statuses() -> list[str]:
+        return [row["status"] for row in served.client.get("/v1/items/item-7").json()["statuses"]]
+
+    assert served.client.post(f"{PATH}/limit", json=body).json()["applied"] == "pending"
+    assert statuses() == ["limited"]
+    served.client.post(f"{PATH}/restore", json=body | {"reason": "the claim is proved"})
+    assert statuses() == ["visible"]
 
 
 def test_an_id_that_nothing_has_is_told(served: Served) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.tasks import TASKS
@@ -21,7 +21,8 @@ from serving.feed.rules import (
     SmallCreatorRules,
 )
 from serving.feed.shelf import make_shelf
-from serving.feed.signals import SignalBoard
+from serving.feed.signals import FEW, SignalBoard
+from serving.feed.spread import gini
 from serving.feed.steering import category_share, freshness, merits, scarcity
 from tests.item_table import item_table
 from tests.serving.feed.fixed_model import HISTORY_LENGTH, NOW_MS, RULES, ring_model
@@ -61,23 +62,39 @@ def test_a_category_is_to_taste_by_the_history_less_what_was_just_shown() -> Non
     assert category_share(np.array([7]), nobody, SHELF.facts).tolist() == [0.0]
 
 
-def test_what_was_shown_more_often_than_usual_loses_by_the_doubling() -> None:
+def test_what_was_shown_more_often_than_others_loses_by_its_rank() -> None:
     board = SignalBoard(SHELF.facts)
-    few = ReachRules(loss=0.1, floor=0.75)
-    assert scarcity(np.array([0, 23]), few, board).tolist() == [1.0, 1.0]
-    shown = np.array([95, 45, 15, 5, 0], np.float32)  # usual: 40
+    reach = ReachRules(loss=0.4)
+    assert scarcity(np.array([0, 23]), reach, board).tolist() == [1.0, 1.0]
+    shown = np.array([80, 30, 30, 20, 0], np.float32)  # 40 each of those that were shown
     board.show(shown, np.zeros((5, len(TASKS)), np.float32))
-    left = scarcity(np.array([0, 1, 2, 4, 23]), few, board)
-    assert left == pytest.approx(
-        [1 - 0.1 * np.log2(100 / 45), 1 - 0.1 * np.log2(50 / 45), 1, 1, 1], abs=1e-6
-    )
-    assert scarcity(np.array([0]), replace(few, loss=0.5), board).tolist() == [0.75]
+    left = scarcity(np.array([0, 1, 2, 3, 4, 23]), reach, board)
+    sure = 40 / (40 + FEW)
+    assert left == pytest.approx(1 - 0.4 * sure * np.array([0.75, 0.25, 0.25, 0, 0, 0]), abs=1e-6)
+
+
+def test_a_few_impressions_hardly_cost_reach() -> None:
+    board = SignalBoard(SHELF.facts)
+    board.show(np.array([2, 1, 0], np.float32), np.zeros((3, len(TASKS)), np.float32))
+    assert scarcity(np.array([0]), ReachRules(loss=0.4), board)[0] > 0.95
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=24))
+def test_moving_an_impression_to_who_has_less_reach_lowers_the_gini(shown: list[int]) -> None:
+    board, counts = SignalBoard(SHELF.facts), np.array(shown, np.float32)
+    board.show(counts, np.zeros((len(shown), len(TASKS)), np.float32))
+    rank = board.exposure_rank(np.arange(len(shown)))
+    more, less = int(rank.argmax()), int(rank.argmin())
+    assume(rank[more] > rank[less] and counts[more] - counts[less] >= 2)
+    fairer = counts.copy()
+    fairer[[more, less]] += [-1, 1]
+    assert gini(fairer) < gini(counts)
 
 
 def test_reach_moves_a_page_and_says_so_unless_it_is_off() -> None:
     board = SignalBoard(SHELF.facts)
     engine = replace(ENGINE, signals=board)
-    rules = replace(RULES, reach=ReachRules(loss=0.5, floor=0.1))
+    rules = replace(RULES, reach=ReachRules(loss=0.5))
     request = FeedRequest(3, NOW_MS, liked(10, 3), explain=True)
     before = ids(engine.feed(request, rules))
     shown = np.ones(24, np.float32)

@@ -8,7 +8,6 @@ from redis.exceptions import ResponseError
 
 from serving.feed.contracts import Behaviour
 from serving.live.event_stream import BARRED
-from serving.live.memory_state import MemoryState
 from serving.live.mirror import encode_rows
 from serving.live.online_state import OnlineState
 from serving.live.pages import SEQUENCE, VISIBILITY
@@ -18,6 +17,7 @@ from serving.live.state import StateFullError, StateUnreachableError, UserState
 from serving.live.supervisor import StateServer
 from serving.records.status import EVERYONE, StatusRow
 from tests.contracts.online_state import NOW, Bar, Hide, OnlineStateContract, logged
+from tests.memory_state import MemoryState
 
 pytestmark = pytest.mark.anyio
 

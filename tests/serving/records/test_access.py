@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from serving.clock import now_ms
 from serving.keys import add_keys_parser
 from serving.records.access import SCOPES, ApiKey, Bucket, Gate, bearer_text, key_id_of, take
 from serving.records.contracts import NewKey
-from serving.records.database import Records, now_ms
+from serving.records.database import Records
 from serving.records.errors import AccessDenied, BadRows, NotFound
 from serving.records.store import SqlKeys
 from serving.records.tables import api_keys, audit

@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from models.features import stable_hash
-from training.datasets.world.draw import World
 from training.datasets.world.vocabulary import leaves
 
 WIDTH, HEIGHT = 360, 480
@@ -59,17 +58,6 @@ def draw_cover(item: Mapping[str, Any], font: Font | None = None, overlay: str =
         pen.rectangle((0, 60, WIDTH, 60 + 90), fill="crimson")
         write(picture, overlay, chosen, 70, "yellow")
     return picture
-
-
-def planted_cover(world: World, item_row: int, font: Font | None = None) -> Image.Image:
-    """Draw a world's item with the violation on it where one was planted on the cover.
-
-    Raises:
-        ValueError: the planted words are not Latin and no font is given.
-    """
-    truth = world.truth.slice(item_row, 1).to_pylist()[0]
-    overlay = truth["evidence"] if truth["surface"] == "cover" else ""
-    return draw_cover(world.items.slice(item_row, 1).to_pylist()[0], font, overlay)
 
 
 def png(picture: Image.Image) -> bytes:

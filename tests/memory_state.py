@@ -1,4 +1,4 @@
-"""Online state inside the process: for tests, and for one process without a state server."""
+"""Online state inside the process: the exact reference beside the state server, and its double."""
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
