@@ -1,6 +1,6 @@
 """Schema of ``configs/policies/*.yaml``: what follows from a score, by region and surface."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,9 +10,11 @@ from pydantic import Field, ValidationError, model_validator
 from configs.labels import Action, Labels
 from configs.load import ConfigError, describe, load, merged, read_yaml
 from configs.regions import known_regions
+from configs.rules import pack_names
 from configs.schema import Section
 
 DEFAULT = "default.yaml"
+RULES = "rules"  # folder of the rule packs, beside the policies
 
 
 class Thresholds(Section):
@@ -70,9 +72,11 @@ class Surface(Section):
 
     Attributes:
         thresholds: by label, instead of the policy's.
+        without_rules: labels, groups of labels and rule packs whose rules do not hold there.
     """
 
     thresholds: dict[str, Thresholds] = Field(default_factory=dict)
+    without_rules: tuple[str, ...] = ()
 
 
 class Policy(Section):
@@ -126,6 +130,7 @@ class Ruling:
         name: as verdicts and certificates give it: policy, version, and the surface unless it is
             the usual one.
         thresholds: by label.
+        without_rules: labels and rule packs whose rules do not hold there.
     """
 
     policy: Policy
@@ -133,6 +138,7 @@ class Ruling:
     surface: str
     name: str
     thresholds: Mapping[str, Thresholds]
+    without_rules: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,7 @@ class Policies:
             surface,
             policy.name if usual else f"{policy.name}/{surface}",
             policy.thresholds | policy.surfaces[surface].thresholds,
+            frozenset(policy.surfaces[surface].without_rules),
         )
 
 
@@ -173,17 +180,19 @@ def load_policies(folder: Path, labels: Labels, scored: tuple[str, ...]) -> Poli
     """Read ``default.yaml`` and the policies of regions beside it, which say what differs from it.
 
     Args:
-        folder: of the YAML files.
+        folder: of the YAML files; the rule packs stand in ``rules`` below it.
         labels: all that there are.
         scored: those that the model scores.
 
     Raises:
-        ConfigError: a file cannot be read, names an unknown label, region or surface, lacks a
-            threshold of a label that is scored, or shares a region with another; file and key.
+        ConfigError: a file cannot be read, names an unknown label, rule pack, region or surface,
+            lacks a threshold of a label that is scored, or shares a region with another; file and
+            key.
     """
     base = folder / DEFAULT
     default = load(base, Policy, environ={})
-    refused = [*_faults(default, default, labels, scored)]
+    packs = pack_names(folder / RULES)
+    refused = [*_faults(default, default, labels, scored), *_unknown_rules(default, labels, packs)]
     if default.regions:
         refused.append("regions: the default holds everywhere that no other file names")
     _refuse(base, refused)
@@ -192,13 +201,31 @@ def load_policies(folder: Path, labels: Labels, scored: tuple[str, ...]) -> Poli
         if path != base:
             policy = _laid_upon(read_yaml(base), path)
             refused = [*_faults(policy, default, labels, scored)]
+            refused += _unknown_rules(policy, labels, packs)
             taken = [region for region in policy.regions if region in regional]
             refused += [f"regions: {region} has a policy already" for region in taken]
             if not policy.regions:
                 refused.append("regions: name at least one")
             _refuse(path, refused)
-            regional |= dict.fromkeys(policy.regions, policy)
-    return Policies(default, regional)
+            regional |= dict.fromkeys(policy.regions, _spelled_out(policy, labels))
+    return Policies(_spelled_out(default, labels), regional)
+
+
+def _spelled_out(policy: Policy, labels: Labels) -> Policy:
+    """With the labels of each group in `without_rules` instead of its name."""
+    surfaces = {
+        name: surface.model_copy(
+            update={
+                "without_rules": tuple(
+                    member
+                    for rules in surface.without_rules
+                    for member in labels.groups.get(rules, (rules,))
+                )
+            }
+        )
+        for name, surface in policy.surfaces.items()
+    }
+    return policy.model_copy(update={"surfaces": surfaces})
 
 
 def _laid_upon(base: dict[str, Any], path: Path) -> Policy:
@@ -223,6 +250,17 @@ def _faults(
     yield from _unknown_places(policy, default)
     for label in sorted(set(scored) - policy.thresholds.keys()):
         yield f"thresholds.{label}: is missing, and the model scores it"
+
+
+def _unknown_rules(policy: Policy, labels: Labels, packs: Collection[str]) -> Iterator[str]:
+    known = {*labels.labels, *labels.groups, *packs}
+    for name, surface in policy.surfaces.items():
+        for rules in surface.without_rules:
+            if rules not in known:
+                yield (
+                    f"surfaces.{name}.without_rules: no such label, group or rule pack {rules!r};"
+                    f" packs: {sorted(packs)}, labels and groups stand in configs/labels.yaml"
+                )
 
 
 def _unknown_places(policy: Policy, default: Policy) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from configs.labels import Action, Labels
-from configs.load import ConfigError, load
+from configs.load import ConfigError, load, read_yaml
 from configs.schema import Section
 
 Channel = Literal["folded", "canonical", "leet", "digits", "pinyin"]
@@ -108,3 +108,13 @@ def load_pack(path: Path, labels: Labels) -> RulePack:
         if rule.label not in labels.labels:
             raise ConfigError(f"{path}: rule {rule.id}: unknown label {rule.label!r}")
     return pack
+
+
+def pack_names(folder: Path) -> frozenset[str]:
+    """Names of the packs in a folder, their rules unread.
+
+    Raises:
+        ConfigError: a file is no YAML mapping.
+    """
+    named = (read_yaml(path).get("pack") for path in folder.glob("*.yaml"))
+    return frozenset(name for name in named if isinstance(name, str))

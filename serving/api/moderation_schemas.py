@@ -300,7 +300,7 @@ class ContentValueAnswer(BaseModel):
 
 
 class VerdictAnswer(BaseModel):
-    """What to do and why; `unsupported` labels can be found by nothing that is published.
+    """What to do and why; nothing that is published and holds there looks for `unsupported`.
 
     `uncertified`: nothing was found, but no certificate bounds how often that is wrong.
     `content_value` is null where there is no text.

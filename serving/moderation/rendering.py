@@ -15,7 +15,7 @@ def decision(verdict: Verdict, moderator: Moderator, sources: Sequence[str] = ()
         moderator: that found it.
         sources: what text:0, text:1, ... are called; none leave them so.
     """
-    findable = moderator.findable()
+    looked_for = {one.label for one in verdict.labels}
     names = {f"text:{n}": source for n, source in enumerate(sources)}
     return {
         "suggestion": verdict.suggestion,
@@ -27,7 +27,7 @@ def decision(verdict: Verdict, moderator: Moderator, sources: Sequence[str] = ()
         "evidence": [_evidence(finding, names) for finding in verdict.findings],
         "duplicates": [_duplicate(one, names) for one in verdict.duplicates],
         "content_value": verdict.content_value and dict(verdict.content_value),
-        "unsupported": [name for name in moderator.labels.labels if name not in findable],
+        "unsupported": [name for name in moderator.labels.labels if name not in looked_for],
         "versions": moderator.versions(verdict.policy),
         "timings_ms": dict(verdict.timings_ms),
         "stopped_after": verdict.stopped_after,

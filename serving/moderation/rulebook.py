@@ -1,5 +1,6 @@
 """The rule packs in force, replaced pack by pack without a restart."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,16 +61,25 @@ class RuleBook:
         """Of the packs, in order."""
         return sorted(self._folder.glob("*.yaml"))
 
-    def find(self, reading: Channels, region: str | None = None) -> list[Evidence]:
-        """Findings of all packs, as `rules.evaluate` gives them; the graver speaks for the rest."""
-        packs = self._packs
-        found = [found for pack in packs.values() for found in evaluate(pack, reading, region)]
+    def find(
+        self, reading: Channels, region: str | None = None, without: Collection[str] = ()
+    ) -> list[Evidence]:
+        """Findings of all packs, as `rules.evaluate` gives them; the graver speaks for the rest.
+
+        Args:
+            reading: the text in all channels.
+            region: rules of other regions are left out; None evaluates all rules.
+            without: labels and packs whose rules are left out too.
+        """
+        packs = [pack for pack in self._packs.values() if pack.name not in without]
+        found = [found for pack in packs for found in evaluate(pack, reading, region, without)]
         return telling(found)
 
-    def labels(self) -> frozenset[str]:
-        """Labels of all rules in force."""
-        packs = self._packs
-        return frozenset(compiled.rule.label for pack in packs.values() for compiled in pack.rules)
+    def labels(self, without: Collection[str] = ()) -> frozenset[str]:
+        """Labels of all rules in force, but for those of some labels and packs."""
+        packs = [pack for pack in self._packs.values() if pack.name not in without]
+        labels = frozenset(compiled.rule.label for pack in packs for compiled in pack.rules)
+        return labels.difference(without)
 
     def versions(self) -> tuple[str, ...]:
         """Each pack in force as "<pack>@<version>"."""

@@ -1,7 +1,7 @@
 """Rule packs at work: compiled once, tested by their own cases, evaluated on every text."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -98,23 +98,34 @@ def compile_pack(pack: RulePack) -> CompiledPack:
     return compiled
 
 
-def evaluate(pack: CompiledPack, reading: Channels, region: str | None = None) -> list[Evidence]:
+def evaluate(
+    pack: CompiledPack,
+    reading: Channels,
+    region: str | None = None,
+    without: Collection[str] = (),
+) -> list[Evidence]:
     """Findings of a pack in reading order; exempt and shadow ones are in it and say so.
 
     Args:
         pack: compiled rules.
         reading: the text in all channels.
         region: rules of other regions are left out; None evaluates all rules.
+        without: labels whose rules are left out too.
     """
     hits = [*pack.matcher.find(reading), *_pattern_hits(pack, reading)]
     channels = dict(reading.named())
     found: list[Evidence] = []
     for owner, group in groupby(sorted(hits, key=lambda hit: hit.owner), lambda hit: hit.owner):
         compiled = pack.rules[owner]
-        if region is None or not compiled.rule.regions or region in compiled.rule.regions:
+        if _holds(compiled.rule, region, without):
             judged = _judged(pack, compiled, reading, channels, group)
             found += _first_violations(judged)
     return _widest(found)
+
+
+def _holds(rule: Rule, region: str | None, without: Collection[str]) -> bool:
+    there = region is None or not rule.regions or region in rule.regions
+    return there and rule.label not in without
 
 
 def _judged(

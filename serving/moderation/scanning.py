@@ -1,5 +1,6 @@
 """What a new rule or bank entry finds in content that was judged before it was there."""
 
+from functools import partial
 from typing import Any
 
 from models.canonical import Channels
@@ -10,9 +11,11 @@ from serving.moderation.verdict import Moderator
 
 def looked_over(moderator: Moderator, content: Content, region: str) -> Found:
     """What rules and banks find, no model asked."""
+    ruling = moderator.policies.of(region)
+    rules = partial(moderator.book.find, region=region, without=ruling.without_rules)
     readings: list[Channels] = []
     found = read_into(readings, content.texts)
-    found = found.joined(broken_rules(moderator.book, readings, region))
+    found = found.joined(broken_rules(rules, readings))
     if moderator.banks is not None:
         found = found.joined(known_texts(moderator.banks, readings))
         if moderator.sight is not None:

@@ -12,10 +12,10 @@ from models.canonical import Channels, read
 from models.modalities import Modality
 from serving.moderation.decoding import Picture
 from serving.moderation.findings import Duplicate, Finding, Found, likeliest
-from serving.moderation.rulebook import RuleBook
 from serving.moderation.rules import Evidence
 from serving.moderation.sight import Sight, box_of, time_of
 
+Rules = Callable[[Channels], Sequence[Evidence]]  # those that hold somewhere: what they find
 NO_USE = CONTENT_VALUES.index("no_use")
 
 
@@ -68,13 +68,13 @@ def known_pictures(banks: Banks, sight: Sight, pictures: Sequence[Picture]) -> F
     return Found(duplicates=tuple(one for of in copies for one in of))
 
 
-def broken_rules(book: RuleBook, readings: Sequence[Channels], region: str) -> Found:
-    """What the rules of a region find in texts."""
+def broken_rules(rules: Rules, readings: Sequence[Channels]) -> Found:
+    """What rules find in texts."""
     return Found(
         findings=tuple(
             Finding(f"text:{n}", evidence)
             for n, reading in enumerate(readings)
-            for evidence in book.find(reading, region)
+            for evidence in rules(reading)
         )
     )
 
@@ -104,13 +104,7 @@ def codes(sight: Sight, pictures: Sequence[Picture], of_code: Callable[[str], Ev
     )
 
 
-def text_in(
-    sight: Sight,
-    pictures: Sequence[Picture],
-    book: RuleBook,
-    model: TextScores,
-    region: str,
-) -> Found:
+def text_in(sight: Sight, pictures: Sequence[Picture], rules: Rules, model: TextScores) -> Found:
     """What rules and text model find in the text that stands in pictures."""
     found = Found()
     for n, picture in enumerate(pictures):
@@ -123,7 +117,7 @@ def text_in(
                     box_of(lines, evidence.span),
                     time_of(lines, evidence.span),
                 )
-                for evidence in book.find(read(text), region)
+                for evidence in rules(read(text))
             )
             found = found.joined(Found(scored(model, "ocr", [text]).scores, places))
     return found

@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from models.canonical import read
 from serving.moderation.findings import Finding, Found, Transcript
-from serving.moderation.rulebook import RuleBook
-from serving.moderation.stages import TextScores, scored
+from serving.moderation.stages import Rules, TextScores, scored
 
 PAUSE_S = 2.0  # from here on what follows is another sentence
 
@@ -33,14 +32,12 @@ def times_of(transcript: Transcript, span: tuple[int, int]) -> tuple[float, floa
     return touched[0].start_s, max(chunk.end_s for chunk in touched)
 
 
-def heard(
-    transcripts: Sequence[Transcript], book: RuleBook, model: TextScores, region: str
-) -> Found:
+def heard(transcripts: Sequence[Transcript], rules: Rules, model: TextScores) -> Found:
     """What rules and text model find in what is said."""
     texts = [as_text(transcript) for transcript in transcripts]
     findings = []
     for n, (transcript, text) in enumerate(zip(transcripts, texts, strict=True)):
-        for evidence in book.find(read(text), region):
+        for evidence in rules(read(text)):
             start_s, end_s = times_of(transcript, evidence.span)
             findings.append(Finding(f"transcript:{n}", evidence, None, start_s, end_s))
     return Found(findings=tuple(findings)).joined(scored(model, "text", texts))

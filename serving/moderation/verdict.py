@@ -1,7 +1,7 @@
 """The cascade: canonical text -> banks -> rules -> text model -> pictures -> OCR -> policy."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -149,7 +149,9 @@ class Moderator:
         if content.pictures and self.sight is None:
             raise ValueError("pictures are judged with `sight` only")
         ruling = self.policies.of(region, surface)
-        names = self.findable() | {finding.evidence.label for finding in content.record}
+        names = self.findable(ruling.without_rules) | {
+            finding.evidence.label for finding in content.record
+        }
         found = Found(findings=content.record)
         labels = self._labels(names, found, ruling)
         timings_ms: dict[str, float] = {}
@@ -165,12 +167,16 @@ class Moderator:
                 break
         return self._verdict(labels, found, ruling, timings_ms, stopped_after)
 
-    def findable(self) -> frozenset[str]:
-        """Labels that a model scores, or a rule or bank entry in force names."""
+    def findable(self, without_rules: Collection[str] = ()) -> frozenset[str]:
+        """Labels that a model scores, or a rule or bank entry in force names.
+
+        Args:
+            without_rules: labels and packs whose rules are not asked.
+        """
         of_codes = (policy.qr_code.label for policy in self.policies.all())
         seen = (*self.sight.labels, *of_codes) if self.sight else ()
         known = self.banks.labels() if self.banks else frozenset()
-        return frozenset((*self.model.labels, *seen)) | self.book.labels() | known
+        return frozenset((*self.model.labels, *seen)) | self.book.labels(without_rules) | known
 
     def versions(self, policy: str) -> dict[str, str | list[str]]:
         """Of the model, the policy of a verdict and the rule packs."""
@@ -190,22 +196,23 @@ class Moderator:
     def _stages(self, content: Content, ruling: Ruling) -> Iterator[Stage]:
         """Stages in their order, each asked for when the one before is done."""
         texts, pictures = content.texts, content.pictures
-        banks, sight, model, book = self.banks, self.sight, self.model, self.book
+        banks, sight, model = self.banks, self.sight, self.model
+        rules = partial(self.book.find, region=ruling.region, without=ruling.without_rules)
         if texts:
             readings: list[Channels] = []
             yield "canonical", lambda: read_into(readings, texts)
             if banks is not None and banks.labels():
                 yield "banks", lambda: known_texts(banks, readings)
-            yield "rules", lambda: broken_rules(book, readings, ruling.region)
+            yield "rules", lambda: broken_rules(rules, readings)
             yield "text_model", lambda: scored(model, "text", texts)
         if content.transcripts:
-            yield "transcript", lambda: heard(content.transcripts, book, model, ruling.region)
+            yield "transcript", lambda: heard(content.transcripts, rules, model)
         if pictures and sight is not None:
             if banks is not None and banks.labels():
                 yield "banks", lambda: known_pictures(banks, sight, pictures)
             yield "picture_model", lambda: seen(sight, pictures)
             yield "qr", lambda: codes(sight, pictures, partial(self._of_code, ruling))
-            yield "ocr", lambda: text_in(sight, pictures, book, model, ruling.region)
+            yield "ocr", lambda: text_in(sight, pictures, rules, model)
 
     def _of_code(self, ruling: Ruling, payload: str) -> Evidence:
         rule = ruling.policy.qr_code

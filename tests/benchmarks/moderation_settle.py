@@ -30,7 +30,7 @@ from tests.feed_bundles import make_feed_bundle
 from training.report import print_report
 
 BAR_S, GIVE_UP_S, PAUSE_S = 5.0, 60.0, 0.05
-POLICY = "commerce-cn@1"  # of items that name no region
+POLICY = "commerce-cn@2"  # of items that name no region
 TITLES = ("I love tea", "a teapot of red clay", "green tea from the hills", "cups for two")
 
 

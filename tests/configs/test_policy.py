@@ -21,11 +21,11 @@ def test_a_region_says_what_differs_and_inherits_the_rest() -> None:
     policies = loaded()
     names = {region: policies.of(region).name for region in ("CN", "US", "SG", "TH", "FR")}
     assert names == {
-        "CN": "commerce-cn@1",
-        "US": "commerce-us@1",
-        "SG": "commerce-sea@1",
-        "TH": "commerce-sea@1",
-        "FR": "commerce@1",
+        "CN": "commerce-cn@2",
+        "US": "commerce-us@2",
+        "SG": "commerce-sea@2",
+        "TH": "commerce-sea@2",
+        "FR": "commerce@2",
     }
     assert policies.of().region == "CN"
     assert policies.of("US").thresholds["community/vulgar"].pass_below == 0.8
@@ -35,11 +35,33 @@ def test_a_region_says_what_differs_and_inherits_the_rest() -> None:
 def test_a_surface_lies_over_its_region() -> None:
     policies = loaded()
     live = policies.of("CN", "live")
-    assert live.name == "commerce-cn@1/live"
+    assert live.name == "commerce-cn@2/live"
     assert live.thresholds["hate"] == Thresholds(pass_below=0.4, block_from=0.97)
     assert live.thresholds["sexual"] == policies.default.thresholds["sexual"]
-    assert policies.of("CN", "item").name == policies.of("CN").name == "commerce-cn@1"
+    assert policies.of("CN", "item").name == policies.of("CN").name == "commerce-cn@2"
     assert policies.of("US", "comment").thresholds["community/vulgar"].pass_below == 0.9
+
+
+def test_rules_of_advertising_hold_for_what_advertises() -> None:
+    policies, labels = loaded(), load_labels()
+    claims = {*labels.groups["claims"], "commerce/counterfeit"}
+    for region in ("CN", "US", "SG", "FR"):
+        assert policies.of(region).without_rules == frozenset()
+        assert policies.of(region, "live").without_rules == frozenset()
+        assert policies.of(region, "comment").without_rules == claims
+        assert policies.of(region, "chat").without_rules == claims
+        assert policies.of(region, "profile").without_rules == {"commerce/absolute_claim"}
+
+
+def test_a_region_names_other_rules_and_whole_packs(tmp_path: Path) -> None:
+    shutil.copy(POLICIES / "default.yaml", tmp_path)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/trial.yaml").write_text("pack: trial\n", "utf-8")
+    own = OF_ITS_OWN + "surfaces: {comment: {without_rules: [trial, hate]}}\n"
+    (tmp_path / "x.yaml").write_text(own, "utf-8")
+    policies = loaded(tmp_path)
+    assert policies.of("FR", "comment").without_rules == {"trial", "hate"}
+    assert "commerce/counterfeit" in policies.of("CN", "comment").without_rules
 
 
 @pytest.mark.parametrize(
@@ -52,6 +74,11 @@ def test_a_surface_lies_over_its_region() -> None:
         ),
         ("qr_code: {label: commerce/codes}", r"qr_code\.label: no such label 'commerce/codes'"),
         ("surfaces: {attic: {}}", r"surfaces\.attic: no such surface; known: \['item'"),
+        (
+            "surfaces: {chat: {without_rules: [claims, cn-advert]}}",
+            r"x\.yaml: surfaces\.chat\.without_rules: no such label, group or rule pack "
+            r"'cn-advert'; packs: \['trial'\]",
+        ),
         ("surface: live", "surface: 'live' must be the default's"),
         ("region: FR", "region: 'FR' must be the default's"),
         ("regions: [XX]", "regions: no such region 'XX'"),
@@ -66,6 +93,8 @@ def test_what_there_is_not_is_refused_by_its_key(
 ) -> None:
     for name in ("default", "cn"):
         shutil.copy(POLICIES / f"{name}.yaml", tmp_path)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/trial.yaml").write_text("pack: trial\n", "utf-8")
     own = "".join(
         line + "\n"
         for line in OF_ITS_OWN.splitlines()

@@ -50,6 +50,7 @@ local function reserved(item)
   if not ladder[1] or ladder[3] == '1' or spent >= tonumber(ladder[1]) then return false end
   redis.call('ZADD', held, now + held_ms, request)
   redis.call('PEXPIRE', held, held_ms)
+  redis.call('ZADD', 'ladder:changed', redis.call('INCR', 'ladder:changes'), item)
   return true
 end
 

@@ -33,5 +33,7 @@ local own = 'moves:' .. item
 redis.call('RPUSH', own, cjson.encode({step = step, at_ms = now, tier = after, budget = tostring(budget)}))
 redis.call('LTRIM', own, -OWN_MOVES, -1)
 redis.call('PEXPIRE', own, kept_ms)
+redis.call('ZADD', 'ladder:changed', redis.call('INCR', 'ladder:changes'), item)
+redis.call('ZREMRANGEBYRANK', 'ladder:changed', 0, -1 - ARGV[8])
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'item', item, 'step', step, 'at_ms', now, 'tier', after, 'budget', budget)
 return 1

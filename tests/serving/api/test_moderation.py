@@ -54,10 +54,10 @@ def test_our_own_shape(judging: Served) -> None:
 
 def test_a_request_says_where_it_stands(judging: Served) -> None:
     for where, policy in (
-        ({}, "commerce-cn@1"),
-        ({"region": "US"}, "commerce-us@1"),
-        ({"region": "CN", "surface": "live"}, "commerce-cn@1/live"),
-        ({"region": "FR", "surface": "comment"}, "commerce@1/comment"),
+        ({}, "commerce-cn@2"),
+        ({"region": "US"}, "commerce-us@2"),
+        ({"region": "CN", "surface": "live"}, "commerce-cn@2/live"),
+        ({"region": "FR", "surface": "comment"}, "commerce@2/comment"),
     ):
         answer = judging.client.post("/v1/moderate", json=parts("hello") | where).json()
         assert answer["versions"]["policy"] == policy

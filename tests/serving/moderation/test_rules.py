@@ -164,6 +164,16 @@ def test_reload_takes_what_holds_and_keeps_the_old_otherwise(tmp_path: Path) -> 
     assert book.find(read("新词"))
 
 
+def test_rules_are_left_out_by_label_and_by_pack(tmp_path: Path) -> None:
+    (tmp_path / "trial.yaml").write_text(yaml.safe_dump(pack()), "utf-8")
+    book, label = RuleBook(tmp_path, load_labels()), pack()["rules"][0]["label"]
+    assert book.labels() == {label}
+    for without in ([label], ["trial"]):
+        assert not book.find(read("靠"), without=without)
+        assert not book.labels(without)
+    assert book.find(read("靠"), without=["another"])
+
+
 def test_a_first_load_with_a_bad_pack_fails(tmp_path: Path) -> None:
     (tmp_path / "trial.yaml").write_text(yaml.safe_dump(pack(tests={"hits": ["好"]})), "utf-8")
     with pytest.raises(RuleError, match="refused"):

@@ -19,7 +19,7 @@ from serving.moderation.certificates import (
     Judge,
     Side,
 )
-from serving.moderation.findings import Found
+from serving.moderation.findings import Chunk, Content, Found
 from serving.moderation.rulebook import RuleBook
 from serving.moderation.verdict import LabelVerdict, Moderator, Verdict, strongest, weaker
 
@@ -102,7 +102,7 @@ def test_a_fusion_joins_what_modalities_say() -> None:
 
 
 def certificate(side: Side, label: str, threshold: float, **changed: Any) -> Certificate:
-    judge = Judge("fixed", "commerce@1", "CN")
+    judge = Judge("fixed", "commerce@2", "CN")
     made = Certificate("cert-1", side, label, judge, threshold, 0.01, 0.05, 299, 0, 0.01)
     return replace(made, **changed)
 
@@ -122,9 +122,9 @@ def test_a_certificate_lets_the_machine_block_from_its_threshold_on() -> None:
     "changed",
     [
         {"revoked_at_ms": 1},
-        {"judge": Judge("another", "commerce@1", "CN")},
-        {"judge": Judge("fixed", "commerce@2", "CN")},
-        {"judge": Judge("fixed", "commerce@1", "US")},
+        {"judge": Judge("another", "commerce@2", "CN")},
+        {"judge": Judge("fixed", "commerce@3", "CN")},
+        {"judge": Judge("fixed", "commerce@2", "US")},
         {"threshold": 0.2},
         {"side": "block"},
     ],
@@ -201,12 +201,33 @@ def test_regions_and_surfaces_have_thresholds_and_certificates_of_their_own() ->
     assert changed.judge(["x"], "US").suggestion == "pass"
     live = changed.judge(["x"], "CN", surface="live")
     assert label(live, "hate").thresholds == strict["hate"]
-    assert (live.surface, live.policy) == ("live", "commerce@1/live")
-    assert changed.judge(["x"], "US").policy == "calm@1"
+    assert (live.surface, live.policy) == ("live", "commerce@2/live")
+    assert changed.judge(["x"], "US").policy == "calm@2"
     covers = certificate("block", "hate", 0.55)
-    on_live = replace(covers, judge=Judge("fixed", "commerce@1/live", "CN"))
+    on_live = replace(covers, judge=Judge("fixed", "commerce@2/live", "CN"))
     for made, suggestion in ((covers, "review"), (on_live, "block")):
         covered = replace(changed, certificates=CertificateBook([made]))
         assert covered.judge(["x"], "CN", surface="live").suggestion == suggestion
     with pytest.raises(KeyError, match="attic"):
         changed.judge(["x"], "CN", surface="attic")
+
+
+@pytest.mark.parametrize("surface", ["comment", "chat"])
+def test_what_people_say_is_no_advert_but_contacts_and_goods_count(surface: str) -> None:
+    judge = moderator()
+    item, said = judge.judge([CLAIM]), judge.judge([CLAIM], surface=surface)
+    assert (item.suggestion, said.suggestion) == ("block", "pass")
+    assert not said.findings
+    of_item, of_said = ({one.label for one in verdict.labels} for verdict in (item, said))
+    claims = {"absolute_claim", "false_effect", "medical_claim", "price_fraud", "counterfeit"}
+    assert of_item - of_said == {f"commerce/{name}" for name in claims}
+    diverted = judge.judge(["加我微信 tea_house88"], surface=surface)
+    assert label(diverted, "commerce/diversion").by_rule
+    assert diverted.suggestion == "block"
+
+
+def test_a_speech_is_judged_by_the_rules_of_its_surface() -> None:
+    speech = Content(transcripts=((Chunk(0.0, 2.0, CLAIM),),))
+    judge = moderator()
+    assert judge.judge_content(speech, surface="live").suggestion == "block"
+    assert judge.judge_content(speech, surface="chat").suggestion == "pass"
