@@ -2,7 +2,8 @@
 
 Keys: ``ladder`` (items by the time they came), ``ladder:moves`` (stream), ``ladder:promoter``,
 ``ladder:changes`` (counts changes), ``ladder:changed`` (items by their newest change),
-``ladder:creator:<creator>``, ``exposure:<item>``, ``held:<item>`` and ``evidence:<item>:<what>``.
+``ladder:creator:<creator>``, ``exposure:<item>``, ``moves:<item>``, ``held:<item>`` and
+``evidence:<item>:<what>``.
 The evidence is a sketch of distinct people (HyperLogLog, Flajolet et al. 2007; exact to within a
 percent), so that repeating an event changes nothing and nobody can be read from it.
 """
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from serving.feed.exposure import FIRST, REACTIONS, Codes, Move, Rungs, creator_standing
 from serving.live.scripts import Script, answered
@@ -110,6 +112,11 @@ class ExposureLadder:
         """The newest moves of all items, newest first."""
         entries = await answered(self._client.xrevrange(MOVES, count=limit))
         return [{k.decode(): v.decode() for k, v in fields.items()} for _, fields in entries]
+
+    async def moves_of(self, item_id: str) -> list[dict[str, str]]:
+        """One item's moves, oldest first."""
+        found = await answered(self._client.lrange(f"moves:{item_id}", 0, -1))
+        return [orjson.loads(move) for move in found]
 
     async def standings(self, creator_ids: Sequence[str]) -> list[float]:
         """What former items say of creators, in [-1, 1]."""

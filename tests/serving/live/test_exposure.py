@@ -76,9 +76,29 @@ def test_a_decision_holds_only_where_it_was_made(with_client: Run) -> None:
         assert (await ladder.rungs(["a"], NOW))[0].budget == 200
         assert await ladder.move(Move("a", Step.DEMOTED, 1, 1, 7), "c", NOW)
         assert not await ladder.move(Move("a", Step.DEMOTED, 1, 1, 7), "c", NOW)
+        assert [move["step"] for move in await ladder.moves_of("a")] == [
+            "opened",
+            "promoted",
+            "demoted",
+        ]
         assert (await pages.commit(draft("a", "r"), NOW)).spent == (0,)
         assert await ladder.move(Move("a", Step.PROMOTED, 1, 2, 800), "c", NOW)
         assert (await pages.commit(draft("a", "r"), NOW)).kept == (0,)
+
+    with_client(body)
+
+
+def test_what_falls_keeps_what_was_served_while_it_was_judged(with_client: Run) -> None:
+    async def body(client: Any) -> None:
+        pages, ladder = await ready(client)
+        await ladder.open("a", "c", 100, NOW)
+        await pages.commit(draft("a", "r0"), NOW - 31 * MINUTE)  # released meanwhile
+        for n in range(1, 4):
+            await pages.commit(draft("a", f"r{n}"), NOW)
+        await pages.note([Impression("u", "a", "r1")], NOW)
+        assert await ladder.move(Move("a", Step.DEMOTED, 0, 0, 1), "c", NOW)
+        (rung,) = await ladder.rungs(["a"], NOW)
+        assert (rung.confirmed, rung.held, rung.budget) == (1, 2, 3)
 
     with_client(body)
 
