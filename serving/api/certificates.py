@@ -16,7 +16,7 @@ from serving.api.recorded import BARRED, NONE_SUCH, STORED, UNREACHABLE, actor_o
 from serving.api.request_log import ID
 from serving.api.schemas import Asked, Reason
 from serving.api.services import Services
-from serving.moderation.auditing import certified, spoken_against
+from serving.moderation.auditing import Certifying, certified, spoken_against
 from serving.moderation.certificates import Certificate, Judge
 from serving.records.items import Identifier, Region
 from serving.records.moderation import Audit
@@ -170,12 +170,7 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
         }
 
     async def certify(body: Certify, request: Request) -> dict[str, Any]:
-        moderator = desk_of(services).moderator
-        judge = moderator.judge_in(body.region)
-        audits = await recorded(records.audits.answered, judge)
-        recent_from_ms = services.clock_ms() - body.recent_days * _DAY_MS
-        ruling = moderator.policies.of(body.region)
-        found = await asyncio.to_thread(certified, audits, judge, ruling, recent_from_ms)
+        found = await supported(services, body)
         issued = await recorded(records.certificates.issue, actor_of(request), found.certificates)
         await follow(services)
         return {
@@ -221,6 +216,15 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
             errors=(NONE_SUCH, BARRED, *STORED),
         ),
     ]
+
+
+async def supported(services: Services, body: Certify) -> Certifying:
+    """What the audits of a region support, by the model and policy in force."""
+    moderator = desk_of(services).moderator
+    judge, ruling = moderator.judge_in(body.region), moderator.policies.of(body.region)
+    audits = await recorded(services.stores.moderation.audits.answered, judge)
+    recent_from_ms = services.clock_ms() - body.recent_days * _DAY_MS
+    return await asyncio.to_thread(certified, audits, judge, ruling, recent_from_ms)
 
 
 async def revoke_drifted(services: Services, answered: Audit) -> list[str]:
