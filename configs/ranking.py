@@ -16,6 +16,8 @@ class DataSection(Section):
     #   of these than of the next ones; read them where taste outweighs that, and measure it
     rate_strength: float = Field(default=5.0, gt=0)  # reactions at the overall rate that an item's
     #   own rate starts from; more trusts items less that were seldom shown
+    user_strength: float = Field(default=10.0, gt=0)  # impressions at the overall rates that a
+    #   user's own rates start from
     least_reactions: int = Field(default=100, ge=1)  # a rarer task is left out
     test_share: float = Field(default=0.1, gt=0, lt=1)  # newest part of the log that `time-split`
     #   leaves for judging; the longer, the narrower the intervals and the less is learned from

@@ -14,7 +14,13 @@ from models.features import (
     ItemFeatures,
     item_features,
 )
-from models.ranking_features import KEYS, TRAITS, Keys, item_keys, item_traits
+from models.ranking_items import (
+    KEYS,
+    TRAITS,
+    Keys,
+    item_keys,
+    item_traits,
+)
 
 TOKEN_TYPE = np.uint16  # holds every bucket of `hash_token`
 

@@ -15,7 +15,9 @@ from embeddings.towers import run_item_tower, run_user_tower
 from embeddings.vocabulary import Vocabulary
 from models.arrays import Mask, Rows, Vectors
 from models.features import HistoryBatch, history_vectors
-from models.ranking_features import Keys
+from models.ranking_items import (
+    Keys,
+)
 
 SAME = 1e-3  # relative; less is rounding, not another content
 

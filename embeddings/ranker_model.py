@@ -20,12 +20,13 @@ from models.bundle import (
     load_session,
 )
 from models.features import ACTION_CODES, History
+from models.ranking_behaviour import habit_features, habits, session_features
 from models.ranking_features import (
-    KEYS,
+    FEATURES,
     RATE_STRENGTH,
+    USER_STRENGTH,
     Counts,
     ItemCounters,
-    Keys,
     RankingContext,
     Rates,
     affinity_features,
@@ -35,6 +36,10 @@ from models.ranking_features import (
     read,
     unit,
     user_features,
+)
+from models.ranking_items import (
+    KEYS,
+    Keys,
 )
 from models.tasks import PREDICTIONS, TASKS, WATCH_RATIO
 
@@ -65,8 +70,9 @@ class RankerFacts(Section):
 
     `overall` holds the rate of every task of ``TASKS``, 0 where the data lack it; `impressions` is
     the mean of the items that were shown; `strength` how many reactions at the overall rate an
-    item's own rate starts from; `base_ms` the moment of ``ranker_counters.npy``: nothing later was
-    learned from. `seed` is that of the fit, None where it is the bundle's.
+    item's own rate starts from, `user_strength` how many impressions a user's own; `base_ms` the
+    moment of ``ranker_counters.npy``: nothing later was learned from. `seed` is that of the fit,
+    None where it is the bundle's; `features` the version of what is read.
     """
 
     tasks: tuple[str, ...]
@@ -74,13 +80,16 @@ class RankerFacts(Section):
     overall: tuple[float, ...]
     impressions: float = Field(ge=0)
     strength: float = Field(default=RATE_STRENGTH, gt=0)
+    user_strength: float = Field(default=USER_STRENGTH, gt=0)
     base_ms: int = Field(ge=0)
+    features: int = 1
     seed: int | None = None
 
     @property
     def rates(self) -> Rates:
         """What was usual."""
-        return Rates(np.array(self.overall, np.float32), self.impressions, self.strength)
+        overall = np.array(self.overall, np.float32)
+        return Rates(overall, self.impressions, self.strength, self.user_strength)
 
     @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:
@@ -221,11 +230,16 @@ class Ranker:
         tasks = [TASKS.index(name) for name in facts.tasks]
         cross = [
             affinity_features(reading, rows[None], keys[None], vectors[None])[0],
+            session_features(reading, keys[None])[0],
             interest_features(context.interests[None], retrieval[None])[0],
             counter_features(counts, facts.rates, tasks),
         ]
+        user = [
+            user_features(reading, hour, region, len(facts.regions)),
+            habit_features(habits([context.history]), facts.rates, tasks),
+        ]
         return {
-            "user": user_features(reading, hour, region, len(facts.regions)),
+            "user": np.concatenate(user, 1),
             "item_half": np.asarray(tables.halves[rows]),
             "cross": np.concatenate(cross, 1),
         }
@@ -286,12 +300,19 @@ def ranker_facts(path: Path) -> RankerFacts:
     """Read ``ranker.json``.
 
     Raises:
-        BundleError: it is not there, or a field is missing, unknown or out of its limit.
+        BundleError: it is not there, a field is missing, unknown or out of its limit, or it was
+            trained on other features than are computed here.
     """
     try:
-        return RankerFacts.model_validate_json(path.read_bytes())
+        facts = RankerFacts.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise BundleError(f"{path}: holds no facts of a ranker: {error}") from error
+    if facts.features != FEATURES:
+        raise BundleError(
+            f"{path}: the ranker reads features of version {facts.features}, this code computes "
+            f"version {FEATURES}; train it anew with training.train_ranker"
+        )
+    return facts
 
 
 def check_networks(

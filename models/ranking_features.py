@@ -4,17 +4,18 @@ NumPy only. Everything is as of the moment of scoring: histories end before it a
 what had happened by then. Letters beside the usual ones: K candidates, R events read of a history.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Rows, VectorRows, Vectors
-from models.features import ACTION_CODES, ACTIONS, History, batch_histories, stable_hash
+from models.features import ACTION_CODES, ACTIONS, History, batch_histories
+from models.ranking_items import AFFINE, Keys
 from models.tasks import TASKS
 
+FEATURES = 2  # version of what is computed here and in `models.ranking_behaviour`
 TASK_ACTIONS: Mapping[str, tuple[str, ...]] = {
     "long_view": ("long_view", "complete"),
     "click": ("play", "long_view", "complete"),
@@ -29,11 +30,6 @@ TASK_ACTIONS: Mapping[str, tuple[str, ...]] = {
 LOVED = ("like", "comment", "share", "follow", "add_cart", "purchase")
 LIKED = ("long_view", "complete", "click_product", "rating", *LOVED)
 SIGNALS = ("met", "liked", "played", "loved")  # what is counted of a history's items
-KEYS = ("creator", "category", "length", "kind")  # what two items may have in common
-Keys = NDArray[np.int32]
-KINDS = ("video", "live", "product", "image")
-LENGTHS = 18  # half-octaves from one second up; the last is open
-TRAITS = len(KINDS) + LENGTHS + 4
 READ_ITEMS = 80  # newest distinct items of a history that affinities look at
 RECENCY = 0.93  # weight of an item against the next newer one
 NEWEST = 5  # items of a group that a mean cosine is taken over
@@ -45,6 +41,7 @@ POPULARITY_COORDINATES = 2  # at the end of retrieval vectors
 KERNEL = 6.0  # inverse width of the kernel over cosines
 SHARE_STRENGTH = 3.0  # items that the user's own share counts for in a share
 RATE_STRENGTH = 5.0  # reactions that the overall rate counts for where nothing else is said
+USER_STRENGTH = 10.0  # impressions that the overall rates count for in those of a user
 
 
 @dataclass(frozen=True)
@@ -124,11 +121,13 @@ class Rates:
         overall: [len(TASKS)], 0 for tasks that the data lack.
         impressions: mean of the items that were shown.
         strength: reactions that the overall rate counts for in the rate of an item or creator.
+        user_strength: impressions that the overall rates count for in those of a user.
     """
 
     overall: Vectors
     impressions: float
     strength: float = RATE_STRENGTH
+    user_strength: float = USER_STRENGTH
 
 
 @dataclass(frozen=True)
@@ -158,46 +157,6 @@ SIGNAL_OF_CODE = np.stack(
     [action_mask(names) for names in (ACTIONS[1:], LIKED, ("play", *LIKED), LOVED)], 1
 )
 RECENCY_OF_RANK = (RECENCY ** np.arange(READ_ITEMS)).astype(np.float32)
-
-
-def item_keys(items: Iterable[Mapping[str, Any]]) -> Keys:
-    """[N, len(KEYS)] hashed values of item records; 0 where not known, which matches nothing."""
-    keys = [
-        (
-            hashed(item.get("creator_id")),
-            hashed(item.get("category")),
-            hashed(length_bucket(item.get("duration_ms"))),
-            hashed(item.get("kind")),
-        )
-        for item in items
-    ]
-    return np.array(keys, np.int32).reshape(-1, len(KEYS))
-
-
-def hashed(value: str | int | None) -> int:
-    """31-bit hash of a value, never 0; 0 for None."""
-    return 0 if value is None else 1 + stable_hash(str(value)) % (2**31 - 1)
-
-
-def length_bucket(duration_ms: float | None) -> int | None:
-    """Half-octave of a duration in [0, LENGTHS), None where not known."""
-    if duration_ms is None or not duration_ms > 0:
-        return None
-    return min(max(int(2 * np.log2(duration_ms / 1000)), 0), LENGTHS - 1)
-
-
-def item_traits(item: Mapping[str, Any]) -> Vectors:
-    """[TRAITS] what one item record says apart from its vectors: kind, length, price."""
-    traits = np.zeros(TRAITS, np.float32)
-    if item.get("kind") in KINDS:
-        traits[KINDS.index(item["kind"])] = 1.0
-    duration_ms, price = item.get("duration_ms"), item.get("price")
-    if (bucket := length_bucket(duration_ms)) is not None:
-        traits[len(KINDS) + bucket] = 1.0
-        traits[-4:-2] = np.log1p(float(duration_ms or 0) / 1000), 1.0
-    if price is not None:
-        traits[-2:] = np.log1p(max(float(price), 0.0)), 1.0
-    return traits
 
 
 def item_block(traits: Vectors, earlier: Vectors, retrieval: Vectors) -> Vectors:
@@ -290,7 +249,7 @@ def affinity_features(reading: Reading, rows: Rows, keys: Keys, vectors: Vectors
     """
     recent = reading.signals * reading.recency[..., None]
     weights = np.concatenate([reading.signals, recent], 2).swapaxes(1, 2)
-    same, newest = zip(*(_same_key(reading, keys, j) for j in range(len(KEYS))), strict=True)
+    same, newest = zip(*(_same_key(reading, keys, j) for j in range(AFFINE)), strict=True)
     cosines = reading.vectors @ vectors.swapaxes(1, 2)
     kernel = np.exp(KERNEL * (cosines - 1.0))
     sums = np.stack([weights @ alike for alike in (*same, kernel)], 1)
@@ -389,7 +348,7 @@ def counter_features(counts: Counts, rates: Rates, tasks: Sequence[int]) -> Vect
 
 
 def rate_logits(
-    hits: Vectors, shown: Vectors, overall: Vectors, strength: float = RATE_STRENGTH
+    hits: Vectors, shown: Vectors, overall: Vectors, strength: float | Vectors = RATE_STRENGTH
 ) -> Vectors:
     """[K, T] log odds of the smoothed rates, less those of the overall rates [T]."""
     rate = (hits + strength) / (np.maximum(shown[:, None], hits) + strength / overall)

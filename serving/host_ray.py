@@ -5,6 +5,7 @@ Import this only after `ray_environment` is set: Ray reads it while it is import
 
 import logging
 import os
+import sys
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -68,6 +69,18 @@ class WholePaths:
         await self._app(scope, receive, send)
 
 
+def speak() -> None:
+    """Let what the app says of itself come out where the launcher's own words do.
+
+    Serve takes a replica's `sys.stderr` for lines of its own log, which are below its level.
+    """
+    out = logging.StreamHandler(sys.__stderr__)
+    out.setFormatter(logging.Formatter("%(message)s"))
+    ours = logging.getLogger("tidegate")
+    ours.handlers, ours.propagate = [out], False
+    ours.setLevel(logging.INFO)
+
+
 @serve.ingress()
 class Replica:
     """One process that answers requests."""
@@ -86,6 +99,7 @@ class Replica:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the app here: it holds sessions and sockets that cannot be sent."""
+        speak()
         number = self._first + serve.get_replica_context().rank.rank
         state = open_state(self._settings.serving.state)
         app = build(self._settings, state, str(number), True, self._duties)

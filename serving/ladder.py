@@ -22,7 +22,7 @@ from serving.feed.audience import (
 from serving.feed.exposure import LadderRules, Rungs, decided, first_budget
 from serving.feed.facts import UNKNOWN
 from serving.feed.shelf import Shelf
-from serving.live.exposure import ExposureLadder, Rung, rungs_of
+from serving.live.exposure import ExposureLadder, LadderCopy, Rung, rungs_of
 from serving.live.mirror import VisibilityMirror
 from serving.live.state import StateUnreachableError
 from serving.records.status import ANY
@@ -65,6 +65,10 @@ class LadderKeeper:
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     )
 
+    def __post_init__(self) -> None:
+        """Know nothing yet."""
+        self._copy = LadderCopy(self.ladder)
+
     async def keep(self) -> None:
         """Look again and again until cancelled."""
         while True:
@@ -84,7 +88,7 @@ class LadderKeeper:
         """
         items, now_ms = self.serving(), self.clock_ms()
         decides = await self.ladder.promotes(self.name, round(LEASES * self.interval_s * 1000))
-        found = await self.ladder.rungs(await self.ladder.item_ids(), now_ms, evidence=decides)
+        found = await self._copy.look(now_ms, evidence=decides)
         rows = items.model.vocabulary.rows(rung.item_id for rung in found)
         rungs = _with_codes(found, rows, items.shelf)
         vectors = items.model.retrieval_vectors[np.maximum(rows, 0)]

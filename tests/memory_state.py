@@ -45,6 +45,7 @@ class MemoryState:
         self.budgets = Budgets(self._limits.held_ms)
         self._known: dict[str, bytes] = {}
         self._recent: dict[str, deque[Behaviour]] = defaultdict(lambda: deque(maxlen=RECENT_EVENTS))
+        self._regions: dict[str, str] = {}
         self._shown: dict[str, dict[str, int]] = defaultdict(dict)
 
     async def read(self, user_id: str, now_ms: int) -> UserState:
@@ -99,12 +100,15 @@ class MemoryState:
                 spent.append(n)
             else:
                 kept.append(n)
-        for n in kept if draft.user_id else ():
-            item_id = draft.candidates[n].item_id
-            self._show(draft.user_id, item_id, now_ms + self._limits.served_ms)
+        if draft.user_id:
+            self._remember(draft, kept, now_ms)
         page = CommittedPage(self.visibility.sequence, tuple(kept), tuple(hidden), tuple(spent))
         self.served.append((draft, page))
         return page
+
+    async def regions(self, user_ids: Sequence[str]) -> list[str]:
+        """See `OnlineState.regions`."""
+        return [self._regions.get(user_id, "") for user_id in user_ids]
 
     async def reachable(self) -> bool:
         """See `OnlineState.reachable`."""
@@ -112,6 +116,13 @@ class MemoryState:
 
     async def close(self) -> None:
         """See `OnlineState.close`."""
+
+    def _remember(self, draft: PageDraft, kept: Sequence[int], now_ms: int) -> None:
+        for n in kept:
+            item_id = draft.candidates[n].item_id
+            self._show(draft.user_id, item_id, now_ms + self._limits.served_ms)
+        if kept and draft.region:
+            self._regions[draft.user_id] = draft.region
 
     def _show(self, user_id: str, item_id: str, until_ms: int) -> None:
         shown = self._shown[user_id]

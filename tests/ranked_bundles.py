@@ -11,8 +11,8 @@ from embeddings.feed_model import load_feed_model, published_ms
 from models.bundle import Manifest
 from models.features import empty_history
 from models.ranker import RankerNetwork, RankerShape
+from models.ranking_behaviour import habit_features, habits, session_features
 from models.ranking_features import (
-    KEYS,
     Counts,
     ItemCounters,
     Rates,
@@ -21,6 +21,9 @@ from models.ranking_features import (
     interest_features,
     read,
     user_features,
+)
+from models.ranking_items import (
+    KEYS,
 )
 from models.tasks import TASKS
 from training.log import Log
@@ -78,6 +81,7 @@ def widths(retrieval: int, history: int) -> tuple[int, int]:
     keys, vectors = np.zeros((1, 1, len(KEYS)), np.int32), np.zeros((1, 1, history), np.float32)
     cross = [
         affinity_features(reading, one, keys, vectors),
+        session_features(reading, keys),
         interest_features(
             np.zeros((1, 1, retrieval), np.float32), np.zeros((1, 1, retrieval), np.float32)
         ),
@@ -85,4 +89,7 @@ def widths(retrieval: int, history: int) -> tuple[int, int]:
     tasks = [TASKS.index(task) for task in TOLD]
     none, no_tasks = np.zeros(1, np.float32), np.zeros((1, len(TASKS)), np.float32)
     counted = counter_features(Counts(none, no_tasks, none, none, no_tasks), usual(), tasks)
-    return user.shape[1], sum(part.shape[2] for part in cross) + counted.shape[1]
+    habits_told = habit_features(habits([empty_history()]), usual(), tasks)
+    return user.shape[1] + habits_told.shape[1], sum(
+        part.shape[2] for part in cross
+    ) + counted.shape[1]

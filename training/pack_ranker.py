@@ -27,7 +27,7 @@ from models.arrays import Vectors
 from models.bundle import Bundle, Manifest, load_session, seal, staged
 from models.export import export
 from models.ranker import ItemHalf, RankerNetwork, RankerScorer, RankerShape
-from models.ranking_features import ItemCounters, Rates
+from models.ranking_features import FEATURES, ItemCounters, Rates
 from training.ranking_arrays import Catalogue
 
 CHECKED = (1, 500)  # candidates, beside those that are traced
@@ -90,7 +90,9 @@ def pack_ranker(
             overall=tuple(fitted.rates.overall.tolist()),
             impressions=fitted.rates.impressions,
             strength=fitted.rates.strength,
+            user_strength=fitted.rates.user_strength,
             base_ms=fitted.end_ms,
+            features=FEATURES,
             seed=fitted.seed,
         )
         (folder / RANKER_FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")

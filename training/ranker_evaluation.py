@@ -270,6 +270,7 @@ def chosen(study: Study, which: Mask) -> Study:
         shown=study.shown.take(which),
         counts=taken(study.counts, which),
         user=study.user[which],
+        habits=study.habits[which],
         pairs=study.pairs[which],
     )
 

@@ -13,22 +13,26 @@ from embeddings.feed_model import FeedModel
 from embeddings.ranker_model import region_index
 from models.arrays import Rows, Vectors
 from models.features import ACTION_CODES, History, batch_histories
+from models.ranking_behaviour import habits, session_features
 from models.ranking_features import (
     RATE_STRENGTH,
     TASK_ACTIONS,
+    USER_STRENGTH,
     Counts,
-    Keys,
     Rates,
     Reading,
     affinity_features,
     interest_features,
     item_block,
-    item_keys,
-    item_traits,
     rate_logits,
     read,
     unit,
     user_features,
+)
+from models.ranking_items import (
+    Keys,
+    item_keys,
+    item_traits,
 )
 from models.tasks import TASKS
 from training.log import Log, select
@@ -140,12 +144,16 @@ def told_tasks(shown: Impressions, least: int) -> list[int]:
 
 
 def rates_of(
-    shown: Impressions, counts: Counts, tasks: Sequence[int], strength: float = RATE_STRENGTH
+    shown: Impressions,
+    counts: Counts,
+    tasks: Sequence[int],
+    strength: float = RATE_STRENGTH,
+    user_strength: float = USER_STRENGTH,
 ) -> Rates:
     """What is usual among some impressions."""
     overall = np.zeros(len(TASKS), np.float32)
     overall[list(tasks)] = np.clip(shown.labels[:, tasks].mean(0), LEAST_RATE, 1 - LEAST_RATE)
-    return Rates(overall, float(counts.impressions.mean()), strength)
+    return Rates(overall, float(counts.impressions.mean()), strength, user_strength)
 
 
 def user_and_cross(
@@ -154,9 +162,13 @@ def user_and_cross(
     past: Past,
     catalogue: Catalogue,
     places: Places,
-) -> tuple[Vectors, Vectors]:
-    """[E, U] of the users and [E, C'] of the pairs, without counters, as of each impression."""
-    users, pairs = [], []
+) -> tuple[Vectors, Vectors, Vectors]:
+    """What is told as of each impression, before anything is held to be usual.
+
+    Returns:
+        [E, U'] of the users, [E, 1 + len(TASKS)] their habits, [E, C'] of the pairs.
+    """
+    users, counts, pairs = [], [], []
     hours = hours_of(shown, places)
     for start in tqdm(range(0, len(shown), BATCH), "features", delay=2):
         own = slice(start, start + BATCH)
@@ -165,8 +177,9 @@ def user_and_cross(
         region = places.regions[shown.user_rows[own]]
         users.append(user_features(reading, hours[own], region, len(places.names)))
         rows = shown.item_rows[own, None]
+        counts.append(habits(histories))
         pairs.append(pairs_of(model, histories, reading, rows, catalogue)[:, 0])
-    return np.concatenate(users), np.concatenate(pairs)
+    return np.concatenate(users), np.concatenate(counts), np.concatenate(pairs)
 
 
 def cross_with(
@@ -199,8 +212,9 @@ def pairs_of(
     near = affinity_features(reading, rows, catalogue.keys[rows], catalogue.history[rows])
     length = model.manifest.dimensions["history_length"]
     interests = model.interests(batch_histories(histories, length))
+    just = session_features(reading, catalogue.keys[rows])
     told = interest_features(interests, catalogue.retrieval[rows])
-    return np.concatenate([near, told], 2)
+    return np.concatenate([near, just, told], 2)
 
 
 def hours_of(shown: Impressions, places: Places) -> Vectors:

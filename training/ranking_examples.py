@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from models.arrays import Mask, Rows, Vectors
 from models.features import ACTION_CODES, History
-from models.ranking_features import TASK_ACTIONS, Counts, Keys
+from models.ranking_features import (
+    TASK_ACTIONS,
+    Counts,
+)
+from models.ranking_items import (
+    Keys,
+)
 from models.tasks import TASKS
 from training.log import Log, select, user_offsets
 

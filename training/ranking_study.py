@@ -8,9 +8,9 @@ import numpy as np
 from configs.ranking import DataSection
 from embeddings.feed_model import FeedModel, published_ms
 from models.arrays import Mask, Rows, Vectors
+from models.ranking_behaviour import habit_features
 from models.ranking_features import (
     INTEREST_FEATURES,
-    RATE_STRENGTH,
     Counts,
     ItemCounters,
     Rates,
@@ -48,7 +48,7 @@ class Study:
 
     Attributes:
         shown: new to their users, oldest first. counts: as of each.
-        user: [E, U]. pairs: [E, C'] without counters.
+        user: [E, U']. habits: [E, 1 + len(TASKS)]. pairs: [E, C'] without counters.
         catalogue: of the N items. past: of the users. places: of the users.
         counters: at the end of the window that may be learned from; end_ms: its end.
         reads_vectors: whether retrieval vectors and interests are read.
@@ -57,6 +57,7 @@ class Study:
     shown: Impressions
     counts: Counts
     user: Vectors
+    habits: Vectors
     pairs: Vectors
     catalogue: Catalogue
     past: Past
@@ -75,7 +76,7 @@ class Study:
             cross[:, told - INTEREST_FEATURES : told] = 0.0
             items[:, items.shape[1] - self.catalogue.retrieval.shape[1] :] = 0.0
         return RankerData(
-            user=self.user,
+            user=np.concatenate([self.user, habit_features(self.habits, rates, tasks)], 1),
             cross=cross,
             items=items,
             item_rows=self.shown.item_rows,
@@ -83,13 +84,12 @@ class Study:
             watch_ratio=self.shown.watch_ratio,
         )
 
-    def rates(
-        self, known: Mask, least: int, strength: float = RATE_STRENGTH
-    ) -> tuple[Rates, list[int]]:
+    def rates(self, known: Mask, section: DataSection) -> tuple[Rates, list[int]]:
         """What is usual in some of the impressions, and the tasks that are told often enough."""
-        shown = self.shown.take(known)
-        tasks = told_tasks(shown, least)
-        return rates_of(shown, taken(self.counts, known), tasks, strength), tasks
+        shown, counts = self.shown.take(known), taken(self.counts, known)
+        tasks = told_tasks(shown, section.least_reactions)
+        strengths = section.rate_strength, section.user_strength
+        return rates_of(shown, counts, tasks, *strengths), tasks
 
 
 def taken(counts: Counts, chosen: Mask | Rows) -> Counts:
@@ -128,11 +128,12 @@ def study_of(
     shown = everything.take(new)
     past = past_of(log, section.history_events, reads_impressions=section.reads_impressions)
     places = places_of(data.users, section.time_zone, end_ms)
-    user, pairs = user_and_cross(model, shown, past, catalogue, places)
+    user, habits, pairs = user_and_cross(model, shown, past, catalogue, places)
     return Study(
         shown=shown,
         counts=taken(counts, new),
         user=user,
+        habits=habits,
         pairs=pairs,
         catalogue=catalogue,
         past=past,
@@ -154,9 +155,9 @@ def as_requests(model: FeedModel, study: Study, chosen: Mask) -> Study:
     first = np.full(int(shown.user_rows.max(initial=0)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, shown.user_rows, shown.time_ms)
     asked = replace(shown, time_ms=first[shown.user_rows])
-    user, pairs = user_and_cross(model, asked, study.past, study.catalogue, study.places)
+    user, habits, pairs = user_and_cross(model, asked, study.past, study.catalogue, study.places)
     counts = taken(study.counts, chosen)
-    return replace(study, shown=shown, counts=counts, user=user, pairs=pairs)
+    return replace(study, shown=shown, counts=counts, user=user, habits=habits, pairs=pairs)
 
 
 def unshown(model: FeedModel, study: Study, per_impression: int, seed: int) -> tuple[Study, Rows]:
@@ -179,6 +180,7 @@ def unshown(model: FeedModel, study: Study, per_impression: int, seed: int) -> t
         shown=replace(study.shown.take(owners), item_rows=rows),
         counts=taken(study.counts, others),
         user=study.user[owners],
+        habits=study.habits[owners],
         pairs=pairs.reshape(len(owners), -1),
     )
     return asked, owners

@@ -21,6 +21,7 @@ import numpy as np
 from configs.load import load
 from configs.simulate import SimulateConfig
 from embeddings.feed_model import FeedModel, load_feed_model
+from models.ranking_features import FEATURES
 from serving.feed.limits import audience_rules, ladder_rules, rules_of
 from training import train_ranker, train_two_tower
 from training.closed_loop.day import Day, live_through
@@ -119,7 +120,7 @@ def trained(runs: Path, seed: int) -> Path:
     """Folder of the bundle of a world, trained on its log by today's recipes where missing."""
     of_towers, of_ranker = (path.read_text(encoding="utf-8") for path in RECIPES)
     towers = runs / f"simulate-{seed}-{digest(of_towers)}-towers"
-    whole = runs / f"simulate-{seed}-{digest(of_towers, of_ranker)}"
+    whole = runs / f"simulate-{seed}-{digest(of_towers, of_ranker, str(FEATURES))}"
     simulator = ["--dataset", "simulator", "--threads", "1"]
     if not whole.exists() and not towers.exists():
         train_two_tower.main([*simulator, "--seed", str(seed), "--out", str(towers)])

@@ -57,9 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = load_dataset(options.dataset, options.data, model.manifest.seed)
     end_ms = end_of(options, data, facts.window[1], config.data.test_share)
     study = study_of(model, data, config.data, end_ms, end_ms)
-    rates, tasks = study.rates(
-        np.ones(len(study.shown), bool), config.data.least_reactions, config.data.rate_strength
-    )
+    rates, tasks = study.rates(np.ones(len(study.shown), bool), config.data)
     lessons = lessons_of(model, study, (rates, tasks), config.distil.pairs, seed)
     first = first_share(lessons.shown, 1 - VALID_SHARE)
     trees = first_trees(lessons.shown, first, config.distil, seed + 1)

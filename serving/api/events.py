@@ -15,6 +15,7 @@ from serving.api.request_log import FACTS, ID
 from serving.api.schemas import EventBody, EventsAnswer, EventsBody
 from serving.api.services import Services
 from serving.feed.exposure import REACTIONS
+from serving.feed.trends import EVERYWHERE
 from serving.live.event_stream import (
     Appended,
     BarredEventsError,
@@ -114,9 +115,9 @@ def reaction_of(event_type: str, watch_ms: float | None, duration_ms: float) -> 
 
 async def _appended(services: Services, events: Sequence[EventBody], now_ms: int) -> Appended:
     subjects = [services.subject_of(event.user_id) for event in events]
-    region_of = services.regions.of
+    regions = await _regions(services, events)
     logged = [
-        prepared(one, region_of(one.user_id), subject)
+        prepared(one, regions[one.user_id], subject)
         for one, subject in zip(events, subjects, strict=True)
     ]
     impressions = witnessed(services, events, subjects)
@@ -134,6 +135,16 @@ async def _appended(services: Services, events: Sequence[EventBody], now_ms: int
     except BarredEventsError as error:
         message = "this user was erased"
         raise _refused(events, "user_id", error.positions, "user_erased", message) from error
+
+
+async def _regions(services: Services, events: Sequence[EventBody]) -> dict[str, str]:
+    """Where what each user did counts, by user."""
+    users = list(dict.fromkeys(event.user_id for event in events))
+    try:
+        found = await services.state.regions(users)
+    except StateUnreachableError:  # whether the events can be kept is told by keeping them
+        found = [""] * len(users)
+    return {user: region or EVERYWHERE for user, region in zip(users, found, strict=True)}
 
 
 def _refused(

@@ -26,7 +26,7 @@ class ExposureAnswer(BaseModel):
 
     `tier` 0 is the first audience. `budget` is granted in all, of which `reserved` is served and
     not seen yet and `confirmed` was seen. `viewers` and `reactions` count distinct people, wherever
-    they saw the item.
+    they saw the item. `moves` are its ledger, oldest first: opened, promoted, demoted, expired.
     """
 
     request_id: str
@@ -40,6 +40,7 @@ class ExposureAnswer(BaseModel):
     opened_at_ms: int
     viewers: int
     reactions: dict[str, int]
+    moves: list[dict[str, str]]
 
 
 class SpreadAnswer(BaseModel):
@@ -62,10 +63,12 @@ def exposure_routes(services: Services) -> Sequence[JsonRoute[Any]]:
 
     async def get(_: None, request: Request) -> dict[str, Any]:
         item_id = request.path_params["item_id"]
-        found = await read(ladder_of(services).rungs([item_id], services.clock_ms()))
+        ladder = ladder_of(services)
+        found = await read(ladder.rungs([item_id], services.clock_ms()))
         if not found:
             raise ApiError(404, "not_found", f"item {shown(item_id)} was never on the ladder")
-        return {"request_id": request.scope[ID], **exposure_of(found[0])}
+        moves = await read(ladder.moves_of(item_id))
+        return {"request_id": request.scope[ID], **exposure_of(found[0]), "moves": moves}
 
     async def report(_: None, request: Request) -> dict[str, Any]:
         ladder = ladder_of(services)

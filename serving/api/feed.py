@@ -144,7 +144,6 @@ async def asker_of(services: Services, body: Who, request_id: str, k: int) -> As
         trusted=services.mirror.trusted(time.monotonic()),
         subject=services.subject_of(body.user_id) if body.user_id else "",
     )
-    services.regions.note(viewing.user_id, viewing.region)
     return Asker(viewing, standing, impersonal)
 
 
@@ -227,8 +226,8 @@ async def _standing_of(
         return Standing(region), ()
     try:
         user = await services.profiles.of(body.user_id)
-    except RecordsError:  # they may have opted out
-        return Standing(region), ("profile_unreachable",)
+    except RecordsError:  # they may have opted out, and may be minors
+        return Standing(region, age_known=True), ("profile_unreachable",)
     opted_out = user is not None and not user.personalised
     return standing_of(user, region, now_ms), ("not_personalised",) if opted_out else ()
 

@@ -32,7 +32,6 @@ from serving.profiles import Profiles
 from serving.records.access import Gate
 from serving.records.contracts import Stores
 from serving.records.status import Publish
-from serving.regions import RecentRegions
 
 SUBJECTS_REMEMBERED = 20_000  # a keyed hash costs as much as the rest of an event
 
@@ -131,7 +130,6 @@ class Services:
 
     def __post_init__(self) -> None:
         """Derive what follows from the rest."""
-        self.regions = RecentRegions()
         self.controls = ControlBook(self.stores.controls)
         self.hidden = MaskedRows(self.mirror, self.mirror.hidden)
         self.limited = MaskedRows(self.mirror, self.mirror.limited)

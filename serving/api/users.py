@@ -56,11 +56,13 @@ class UserAnswer(BaseModel):
 class ExportAnswer(BaseModel):
     """Everything that is kept of a user; `user` is null where only behaviour is known.
 
-    `events` and `served` are archived: what came a few seconds ago may stand in `recent` only.
+    `region` is where they asked for their newest page, if within a day. `events` and `served` are
+    archived: what came a few seconds ago may stand in `recent` only.
     """
 
     request_id: str
     user: User | None
+    region: str | None
     recent: list[dict[str, Any]]
     seen: list[str]
     events: list[dict[str, Any]]
@@ -115,10 +117,12 @@ def user_routes(services: Services) -> list[JsonRoute[Any]]:
 async def _everything_of(services: Services, user_id: str) -> dict[str, Any]:
     try:
         state = await services.state.read(user_id, services.clock_ms())
+        (region,) = await services.state.regions([user_id])
     except StateUnreachableError as error:
         raise ApiError(503, "state_unreachable", "the user's behaviour cannot be read") from error
     found = {
         "user": await _recorded_facts(services, user_id),
+        "region": region or None,
         "recent": [behaviour._asdict() for behaviour in state.recent],
         "seen": sorted(state.seen),
         "events": await _archived(services, "events", user_id),

@@ -1,6 +1,6 @@
 """Scored candidates -> page: what steers values, what the selectors choose, and why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from serving.feed.signals import SignalBoard
 from serving.feed.steering import Steering, merits, steering
 
 PINNED, EXPLORATION = "pinned", "exploration_slot"
+FIXED = (PINNED, EXPLORATION)  # told of an item even where it has the place of its value
 DISPLACED = "displaced"
+Moves = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,13 @@ class Assembled:
 
     Attributes:
         page: [k] positions among the candidates, best first.
-        moved: [k] positions gained against the order by value; below 0 where lost.
-        causes: [k] stable code of the rule that moved an item; "" where none did. This and `moved`
-            are empty where the question does not ask why.
+        moves: [k] of each, the rules that moved it: stable code, and positions gained by it, below
+            0 where lost; together the way from the order by value. Empty where the question does
+            not ask why.
     """
 
     page: Rows
-    moved: Rows = field(default_factory=lambda: np.empty(0, np.int64))
-    causes: tuple[str, ...] = ()
+    moves: tuple[Moves, ...] = ()
 
 
 def assembled(
@@ -82,14 +83,15 @@ def assembled(
         _small(ranking.rows, rules, shelf),
         rules.small_creators.share,
         _fixed(ranking, _drawn(ranking, by_merit), question, around.names),
+        question.before,
+        int(_small(question.viewer.paged, rules, shelf).sum()),
     )
     selection = selected(choice, question.request.k)
     chosen = by_merit[selection.order]
     if not question.request.explain:
         return Assembled(chosen)
     value_place = _places(merits(candidates.scores, np.ones(len(candidates), np.float32)))[chosen]
-    moved = value_place - np.arange(len(chosen))
-    return Assembled(chosen, moved, _causes(selection, chosen, value_place, steered))
+    return Assembled(chosen, _moves(selection, chosen, value_place, steered))
 
 
 def _places(merit: NDArray[np.float64]) -> Rows:
@@ -138,13 +140,13 @@ def _fixed(ranking: Candidates, drawn: Rows, question: Question, names: ItemName
         drawn: positions in the ranking of new items, in the order in which they were drawn.
         question: gives pins and places. names: of the items.
     """
-    rules, k = question.rules, question.request.k
     fixed = []
-    for pin in () if question.request.paged else rules.pins:
+    for pin in question.pins:
         at = np.flatnonzero(ranking.rows == (names.rows([pin.item_id])[0]))
-        if len(at) and pin.position <= k:
-            fixed.append(Fixed(int(at[0]), pin.position - 1, PINNED, waits=False))
-    places = rules.exploration.places(k)
+        if len(at):
+            place = pin.position - question.before - 1
+            fixed.append(Fixed(int(at[0]), place, PINNED, waits=False))
+    places = question.rules.exploration.places(question.request.k, question.before)
     fixed += [
         Fixed(n, place, EXPLORATION, waits=True)
         for n, place in zip(drawn.tolist(), places, strict=False)
@@ -152,10 +154,10 @@ def _fixed(ranking: Candidates, drawn: Rows, question: Question, names: ItemName
     return sorted(fixed, key=lambda one: (one.place, one.waits))
 
 
-def _causes(
+def _moves(
     selection: Selection, chosen: Rows, value_place: Rows, steered: Steering
-) -> tuple[str, ...]:
-    """What moved each chosen item most: a factor on its value, a selector, or only the others.
+) -> tuple[Moves, ...]:
+    """What moved each chosen item: a factor on its value, a selector, and what moved the others.
 
     Args:
         selection: over candidates in the order of merit. chosen: [k] positions of its order.
@@ -164,10 +166,11 @@ def _causes(
     found = []
     columns = zip(selection.order.tolist(), chosen.tolist(), value_place.tolist(), strict=True)
     for position, (merit_place, candidate, place) in enumerate(columns):
-        selector = selection.causes.get(merit_place, "")
-        factor = steered.causes.get(candidate, "")
-        by_factor = factor and abs(place - merit_place) > abs(merit_place - position)
-        unmoved = place == position and selector not in (PINNED, EXPLORATION)
-        cause = factor if by_factor else selector or factor or DISPLACED
-        found.append("" if unmoved else cause)
+        steps = [
+            (steered.causes.get(candidate, DISPLACED), place - merit_place),
+            (selection.causes.get(merit_place, DISPLACED), merit_place - position),
+        ]
+        named = [(code, by) for code, by in steps if code in FIXED or (by and code != DISPLACED)]
+        others = sum(by for code, by in steps if code == DISPLACED)
+        found.append((*named, (DISPLACED, others)) if others else tuple(named))
     return tuple(found)

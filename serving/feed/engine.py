@@ -9,7 +9,7 @@ import numpy as np
 from models.arrays import Mask, Rows, Vectors
 from models.features import batch_histories
 from serving.feed.assembly import Assembled, Surroundings, assembled
-from serving.feed.candidates import SOURCES, Candidates, drawn, merged, unscored
+from serving.feed.candidates import SOURCE_CODES, SOURCES, Candidates, drawn, merged, unscored
 from serving.feed.contracts import (
     Behaviour,
     Exploration,
@@ -89,7 +89,7 @@ class FeedEngine:
         watch.lap("sources")
         kept, _ = filtered(found, self.filters, question.viewer)
         if len(kept) < request.k and len(found) < len(self.model.vocabulary):
-            kept = self._searched_wider(question)
+            kept = self._searched_wider(kept, question)
         watch.lap("filters")
         placed = [part for part in (self._pinned(question), self._explored(question)) if len(part)]
         watch.lap("exploration")
@@ -120,13 +120,19 @@ class FeedEngine:
         if self.model.vocabulary.rows([item_id])[0] < 0:
             raise KeyError(item_id)
         liking = (Behaviour(item_id, "like", request.now_ms),)
-        asked = replace(request, recent=liking, seen=(*request.seen, item_id))
+        met = [one.item_id for one in request.recent]
+        asked = replace(request, recent=liking, seen=(*request.seen, *met, item_id))
         question = self._question(asked, rules, watch)
         nearest = np.empty(0, np.int64)
         if question.interests is not None:
             nearest = interest_source(self.model, question.interests, rules.interest_candidates)
         watch.lap("sources")
         kept, _ = filtered(unscored(nearest, "similar"), self.filters, question.viewer)
+        if len(kept) < request.k and question.interests is not None:
+            wider = interest_source(
+                self.model, question.interests, request.k, self._allowed(question)
+            )
+            kept = merged([kept, unscored(wider, "similar")])
         watch.lap("filters")
         return self._page(kept, question, watch)
 
@@ -147,30 +153,34 @@ class FeedEngine:
             question, interests=interests[0], liked=None if liked is None else interests[1]
         )
 
-    def _searched_wider(self, question: Question) -> Candidates:
-        """Candidates among everything that may be shown, where the nearest mostly may not."""
-        everything = unscored(np.arange(len(self.model.vocabulary)), "popular")
-        allowed = np.zeros(len(everything), bool)
-        allowed[filtered(everything, self.filters, question.viewer)[0].rows] = True
+    def _searched_wider(self, kept: Candidates, question: Question) -> Candidates:
+        """With more of what may be shown, where what the sources gave mostly may not."""
+        allowed = self._allowed(question)
         popular = self.shelf.popular_rows[allowed[self.shelf.popular_rows]]
-        parts = [unscored(popular, "popular")]
-        if question.interests is not None:
+        parts = [kept.take(kept.sources != SOURCE_CODES["popular"]), unscored(popular, "popular")]
+        if question.interests is not None and question.rules.asks("source:interest"):
             count = max(question.rules.interest_candidates, question.request.k)
             nearest = interest_source(self.model, question.interests, count, allowed)
-            parts.insert(0, unscored(nearest, "interest"))
+            parts.insert(1, unscored(nearest, "interest"))
         return merged(parts)
 
+    def _allowed(self, question: Question) -> Mask:
+        """[N] true where an item may be shown."""
+        everything = unscored(np.arange(len(self.model.vocabulary)), "request")
+        allowed = np.zeros(len(everything), bool)
+        allowed[filtered(everything, self.filters, question.viewer)[0].rows] = True
+        return allowed
+
     def _pinned(self, question: Question) -> Candidates:
-        pins = () if question.request.paged else question.rules.pins  # of the first page only
-        if not pins:
+        if not question.pins:
             return NOTHING
-        rows = self.model.vocabulary.rows([pin.item_id for pin in pins])
+        rows = self.model.vocabulary.rows([pin.item_id for pin in question.pins])
         pinned = unscored(np.unique(rows[rows >= 0]), "pinned")
         return filtered(pinned, self.filters, question.viewer)[0]
 
     def _explored(self, question: Question) -> Candidates:
         request, viewer = question.request, question.viewer
-        places = question.rules.exploration.places(request.k)
+        places = question.rules.exploration.places(request.k, question.before)
         asked = request.explore and question.rules.asks("source:exploration")
         if self.exploration is None or not places or not asked:
             return NOTHING
@@ -215,7 +225,7 @@ class FeedEngine:
             degraded=question.degraded,
             removed=(),
             stage_ms=watch.stage_ms,
-            nan_scores=int(np.isnan(scores).sum()),
+            nan_scores=int((~np.isfinite(scores)).sum()),
         )
 
     def _parts(
@@ -249,7 +259,9 @@ class FeedEngine:
         reasons: list[tuple[Reason, ...]] = [()] * len(chosen)
         if question.request.explain:
             told = None if parts is None else parts[page.page]
-            explainer = Explainer(self.model, self.shelf, self.space, self.exploration)
+            explainer = Explainer(
+                self.model, self.shelf, self.space, self.exploration, self.signals
+            )
             reasons = explainer.reasons(chosen, told, page, question)
         columns = zip(
             chosen.rows.tolist(),

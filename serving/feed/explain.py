@@ -8,11 +8,13 @@ import numpy as np
 from models.arrays import Rows, Vectors
 from models.tasks import PREDICTIONS
 from serving.feed.assembly import Assembled
-from serving.feed.candidates import SOURCE_CODES, SOURCES, Candidates
+from serving.feed.candidates import SOURCES, Candidates
 from serving.feed.contracts import Exploration, InterestModel, Reason
 from serving.feed.likeness import LikenessSpace
 from serving.feed.question import Question
 from serving.feed.shelf import Shelf
+from serving.feed.signals import SignalBoard
+from serving.feed.trends import EVERYWHERE
 
 TASKS_SHOWN = 3
 CODES_OF_SOURCES = {
@@ -31,6 +33,7 @@ class Explainer:
     shelf: Shelf
     space: LikenessSpace
     exploration: Exploration | None
+    signals: SignalBoard | None
 
     def reasons(
         self, chosen: Candidates, parts: Vectors | None, page: Assembled, question: Question
@@ -49,13 +52,18 @@ class Explainer:
             chosen.sources.tolist(),
             nearest,
             [()] * len(chosen) if parts is None else largest_parts(parts),
-            zip(page.causes, page.moved.tolist(), strict=True),
+            page.moves,
             strict=True,
         )
         return [
-            (*self._source(row, SOURCES[source], question), *near, *told, *self._tier(row), *moves)
-            for row, source, near, told, (cause, moved) in columns
-            for moves in [(Reason(cause, moved),) if cause else ()]
+            (
+                *self._source(row, SOURCES[source], question),
+                *near,
+                *told,
+                *self._tier(row),
+                *(Reason(code, by) for code, by in moves),
+            )
+            for row, source, near, told, moves in columns
         ]
 
     def _source(self, row: int, source: str, question: Question) -> tuple[Reason, ...]:
@@ -66,19 +74,17 @@ class Explainer:
         if code is None:
             return ()
         if source == "trending":
-            return (Reason(code, question.request.standing.region or "*"),)
+            region = question.request.standing.region
+            here = self.signals is not None and region in self.signals.trending
+            return (Reason(code, region if region and here else EVERYWHERE),)
         return (Reason(code, self.shelf.creator_id(row) or ""),)
 
     def _nearest(self, chosen: Candidates, question: Question) -> list[tuple[Reason, ...]]:
         rows = nearest_rows(chosen.rows, question.viewer.history.rows, self.space)
         if rows is None:
             return [()] * len(chosen)
-        of_popular = (chosen.sources == SOURCE_CODES["popular"]).tolist()
-        ids = [self.model.vocabulary.item_id(row) for row in rows.tolist()]
-        return [
-            () if popular else (Reason("near_history", item_id),)
-            for popular, item_id in zip(of_popular, ids, strict=True)
-        ]
+        ids = (self.model.vocabulary.item_id(row) for row in rows.tolist())
+        return [(Reason("near_history", item_id),) for item_id in ids]
 
     def _tier(self, row: int) -> tuple[Reason, ...]:
         tier = None if self.exploration is None else self.exploration.tier(row)

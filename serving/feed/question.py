@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from models.arrays import Vectors
 from serving.feed.contracts import FeedRequest
 from serving.feed.hydrate import Viewer
-from serving.feed.rules import FeedRules
+from serving.feed.rules import FeedRules, Pin
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,17 @@ class Question:
     interests: Vectors | None = None
     liked: Vectors | None = None
     degraded: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> int:
+        """Places of the pages before this one."""
+        return len(self.request.paged)
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """Pins whose position is on this page."""
+        last = self.before + self.request.k
+        return tuple(pin for pin in self.rules.pins if self.before < pin.position <= last)
 
     def worse(self, *codes: str) -> "Question":
         """The same with more reasons why the answer is less than it could be, each once."""

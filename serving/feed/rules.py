@@ -107,9 +107,15 @@ class ExplorationRules:
 
     every: int = 0
 
-    def places(self, k: int) -> tuple[int, ...]:
-        """Positions from 0 of a page of `k`: the middle of each stretch of `every`."""
-        return tuple(range(self.every // 2, k, self.every)) if self.every else ()
+    def places(self, k: int, before: int = 0) -> tuple[int, ...]:
+        """Positions from 0 of a page of `k`: the middle of each stretch of `every`.
+
+        Args:
+            k: places of the page. before: places of the pages before it.
+        """
+        if not self.every:
+            return ()
+        return tuple(range((self.every // 2 - before) % self.every, k, self.every))
 
 
 @dataclass(frozen=True)

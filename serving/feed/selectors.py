@@ -57,6 +57,8 @@ class Choice:
         small: [N] true for items of small creators.
         small_share: of the positions, at least, while any are left.
         fixed: by place.
+        before: places of the pages before this one. small_before: those of them that small
+            creators have.
     """
 
     merits: NDArray[np.float64]
@@ -66,6 +68,8 @@ class Choice:
     small: Mask
     small_share: float = 0.0
     fixed: Sequence[Fixed] = ()
+    before: int = 0
+    small_before: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class _Page:
         )  # of those that merit may still choose
         self._left[[one.candidate for one in choice.fixed]] = NONE_LEFT
         self._windows = [_Window(one, self.blocked) for one in choice.groupings]
-        self._small_taken = 0
+        self._small_taken = choice.small_before
         self._first = 0  # no candidate before it is left to merit
         pool = len(choice.unit)
         self._losses: Vectors = np.zeros((0, 0), np.float32)
@@ -141,7 +145,8 @@ class _Page:
 
     def small_due(self, place: int) -> bool:
         """Whether small creators have less than their share if this place is not theirs."""
-        return int(self._choice.small_share * (place + 1)) > self._small_taken
+        places = self._choice.before + place + 1
+        return int(self._choice.small_share * places) > self._small_taken
 
     def place_best(self, small_due: bool) -> None:
         """Give the next position to the best that the rules leave."""

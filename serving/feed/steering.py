@@ -57,8 +57,7 @@ def steering(
     """Join fatigue, reach, boosts and burials."""
     factors = np.ones(len(rows), np.float32)
     causes: dict[int, str] = {}
-    personal = len(viewer.history) > 0
-    if personal and rules.fatigue.window and rules.asks("selector:fatigue"):
+    if rules.fatigue.window and rules.asks("selector:fatigue"):
         factors *= freshness(rows, rules.fatigue, viewer, facts)
         causes = dict.fromkeys(np.flatnonzero(factors < 1).tolist(), FATIGUE)
     if signals is not None and rules.reach.loss and rules.asks("selector:reach"):

@@ -12,8 +12,8 @@ OF_COMMERCE = np.array([name in ("click_product", "purchase") for name in PREDIC
 def contributions(predictions: Vectors, weights: ValueWeights, commerce: Mask) -> Vectors:
     """What each prediction adds to the value of each item: [K, len(PREDICTIONS)].
 
-    A task that the ranker does not know (a column of NaN) adds nothing; the tasks of commerce add
-    something to commerce items only.
+    A task that the ranker does not know (a column of NaN) adds nothing, unless there is nothing
+    that it knows; the tasks of commerce add something to commerce items only.
 
     Args:
         predictions: [K, len(PREDICTIONS)].
@@ -21,7 +21,9 @@ def contributions(predictions: Vectors, weights: ValueWeights, commerce: Mask) -
         commerce: [K] true for a product, or content that carries products.
     """
     parts = predictions * weights.signed
-    parts[:, np.isnan(predictions).all(axis=0)] = 0.0
+    unknown = np.isnan(predictions).all(axis=0)
+    if not unknown.all():
+        parts[:, unknown] = 0.0
     parts[:, OF_COMMERCE] = np.where(commerce[:, None], parts[:, OF_COMMERCE], 0.0)
     return parts
 

@@ -32,7 +32,7 @@ WORDS = {
     "followed_creator": Words("by {}, whom you follow", "来自你关注的 {}"),
     "like_last_liked": Words("like what you liked last", "与你最近喜欢的内容相似"),
     "new_item": Words("new, by {}: its first audience", "{} 的新内容，正在首次曝光"),
-    "tier": Words("tier {} of the exposure ladder", "曝光阶梯第 {} 档"),
+    "tier": Words("first impressions granted to it: {}", "新内容阶梯已授予曝光 {} 次"),
     "pinned": Words("pinned by an operator, places up: {}", "运营置顶，上移 {} 位"),
     "boosted": Words("lifted by a boost, places up: {}", "加权，上移 {} 位"),
     "buried": Words("lowered by an operator, places up: {}", "降权，上移 {} 位"),

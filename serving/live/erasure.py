@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from serving.live.event_stream import BARRED
 
-USER_KEYS = ("recent", "shown")
+USER_KEYS = ("recent", "shown", "region")
 REWRITE_LIMIT_S = 60.0
 POLL_S = 0.02
 STEP_SUBJECTS = 1_000

@@ -36,6 +36,7 @@ class StreamLimits:
         shown_ms: how long an impression is remembered.
         served_ms: how long an item counts as shown because it was served.
         held_ms: how long a served exposure stays reserved without its impression.
+        region_ms: how long it is known where a user asked for their newest page.
         bucket_ms: width of a counter bucket. buckets: how many are kept.
     """
 
@@ -46,6 +47,7 @@ class StreamLimits:
     shown_ms: int = 30 * 86_400_000
     served_ms: int = 30 * 60_000
     held_ms: int = 30 * 60_000
+    region_ms: int = 24 * 3_600_000
     bucket_ms: int = 300_000
     buckets: int = 300
 

@@ -44,6 +44,13 @@ class OnlineState(Protocol):
             StateUnreachableError: no answer; the caller falls back to its mirror.
         """
 
+    async def regions(self, user_ids: Sequence[str]) -> list[str]:
+        """Return where each user asked for their newest page; empty where that is not known.
+
+        Raises:
+            StateUnreachableError: the state cannot be read now.
+        """
+
     async def reachable(self) -> bool:
         """Whether the state answers."""
 

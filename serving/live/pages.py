@@ -92,10 +92,10 @@ class BarredUserError(Exception):
 class Pages:
     """Commits pages and keeps the seen memory and the exposure of items.
 
-    Keys: ``visibility…``, ``shown:<user>``, ``held:<item>``, ``exposure:<item>``,
-    ``evidence:<item>:<what>`` and the stream of served pages. Nothing here is acknowledged to
-    anyone, so its server need not sync each write: it may be another one than that of
-    `EventStream`, whose disk would delay every answer.
+    Keys: ``visibility…``, ``shown:<user>``, ``region:<user>``, ``held:<item>``,
+    ``exposure:<item>``, ``evidence:<item>:<what>`` and the stream of served pages. Nothing here is
+    acknowledged to anyone, so its server need not sync each write: it may be another one than that
+    of `EventStream`, whose disk would delay every answer.
     """
 
     def __init__(self, client: Any, limits: StreamLimits) -> None:
@@ -149,6 +149,7 @@ def page_arguments(draft: PageDraft, now_ms: int, limits: StreamLimits) -> list[
         limits.held_ms,
         draft.header,
         draft.subject,
+        limits.region_ms,
     ]
     for item_id, creator_id, body, reserve in draft.candidates:
         arguments += (item_id, creator_id, "1" if reserve else "0", body)

@@ -108,6 +108,12 @@ class RedisState:
         """See `OnlineState.commit`."""
         return await self._pages.commit(draft, now_ms)
 
+    async def regions(self, user_ids: Sequence[str]) -> list[str]:
+        """See `OnlineState.regions`."""
+        keys = [f"region:{user_id}" for user_id in user_ids]
+        found = await answered(self._live.execute_command("MGET", *keys)) if keys else ()
+        return [(region or b"").decode() for region in found]
+
     async def reachable(self) -> bool:
         """See `OnlineState.reachable`."""
         try:

@@ -136,6 +136,17 @@ class OnlineStateContract:
         assert (await state.read(user, NOW + 29 * MINUTE)).seen == ("a", "b")
         assert (await state.read(user, NOW + 31 * MINUTE)).seen == ()
 
+    async def test_where_a_user_asked_for_the_newest_page_is_known(
+        self, state: OnlineState, hide: Hide, user: str
+    ) -> None:
+        await hide([])
+        assert await state.regions([]) == []
+        await state.commit(draft(user, "a", k=1), NOW)
+        assert await state.regions([user, f"{user}'s friend"]) == ["CN", ""]
+        await state.commit(replace(draft(user, "b", k=1), region="US"), NOW)
+        await state.commit(replace(draft(user, "c", k=1), region=""), NOW)
+        assert await state.regions([user]) == ["US"]
+
     async def test_nothing_of_a_barred_user_is_kept(
         self, state: OnlineState, hide: Hide, bar: Bar, user: str
     ) -> None:
@@ -150,6 +161,7 @@ class OnlineStateContract:
         with pytest.raises(BarredUserError):
             await state.commit(page, NOW)
         assert await state.read(user, NOW) == UserState()
+        assert await state.regions([user]) == [""]
         assert await state.read(user + "'s friend", NOW) == UserState()
 
     async def test_it_says_that_it_answers(self, state: OnlineState) -> None:

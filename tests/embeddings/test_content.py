@@ -3,7 +3,10 @@ import pytest
 
 from embeddings.content import Content, Contents, content_of
 from models.features import item_features
-from models.ranking_features import item_keys, item_traits
+from models.ranking_items import (
+    item_keys,
+    item_traits,
+)
 
 ITEMS = [
     {"item_id": f"i-{n}", "title": f"red lamp {n}", "kind": "video", "duration_ms": 9_000 * n}

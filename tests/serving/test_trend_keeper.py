@@ -12,7 +12,6 @@ from serving.feed.shelf import make_shelf
 from serving.feed.signals import SignalBoard
 from serving.live.event_stream import EventStream, StreamLimits, logged_event
 from serving.live.supervisor import StateServer
-from serving.regions import REMEMBERED, RecentRegions
 from serving.trend_keeper import Buckets, TrendKeeper
 from tests.item_table import item_table
 from tests.serving.feed.fixed_model import HISTORY_LENGTH, ring_model
@@ -99,14 +98,3 @@ def test_a_swapped_bundle_is_shown_the_counts_at_once() -> None:
 
 async def noop() -> None:
     """Read nothing."""
-
-
-def test_regions_are_those_of_the_newest_pages_and_bounded() -> None:
-    regions = RecentRegions()
-    regions.note("u", "CN")
-    regions.note("u", "")
-    regions.note("", "US")
-    assert (regions.of("u"), regions.of("v"), regions.of("")) == ("CN", "*", "*")
-    for n in range(REMEMBERED):
-        regions.note(f"other-{n}", "US")
-    assert regions.of("u") == "*"

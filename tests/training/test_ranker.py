@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from configs.load import load
-from configs.ranking import NetworkSection, RankerConfig, RankerFitSection
+from configs.ranking import DataSection, NetworkSection, RankerConfig, RankerFitSection
 from embeddings.content import content_of
 from embeddings.feed_model import FeedModel, load_feed_model
 from embeddings.live_model import LiveModel
+from embeddings.ranker_model import ranker_facts
 from models.bundle import BundleError, file_facts
 from models.features import History, batch_histories, empty_history
 from models.ranking_features import ItemCounters, RankingContext
@@ -98,6 +99,7 @@ def test_serving_computes_what_training_learned_from(
     past = past_of(log, 200, reads_impressions=False)
     places = places_of(data.users, "UTC", study.end_ms)
     hours = hours_of(study.shown, places)
+    rates, tasks = study.rates(np.ones(len(study.shown), bool), DataSection(least_reactions=20))
     for e in (0, 700, len(study.shown) - 1):
         user, row = int(study.shown.user_rows[e]), int(study.shown.item_rows[e])
         time_ms = int(study.shown.time_ms[e])
@@ -112,10 +114,9 @@ def test_serving_computes_what_training_learned_from(
             counters=study_counters(study, model, e),
         )
         served = model.ranker.inputs(context, np.array([row]))
-        np.testing.assert_allclose(served["user"][0], study.user[e], atol=1e-5)
-        pairs = study.pairs.shape[1]
+        pairs, rated = study.pairs.shape[1], study.data(rates, tasks).user[e]
+        np.testing.assert_allclose(served["user"][0], rated, atol=1e-5)
         np.testing.assert_allclose(served["cross"][0, :pairs], study.pairs[e], atol=1e-4)
-        rates, tasks = study.rates(np.ones(len(study.shown), bool), 20)
         counters = study.data(rates, tasks).cross[e, pairs:]
         np.testing.assert_allclose(served["cross"][0, pairs:], counters, atol=1e-4)
 
@@ -283,7 +284,7 @@ def test_requests_share_one_history(model: FeedModel, study: Study) -> None:
 
 
 def test_what_is_not_to_be_read_changes_no_prediction(model: FeedModel, study: Study) -> None:
-    rates, tasks = study.rates(np.ones(len(study.shown), bool), 20)
+    rates, tasks = study.rates(np.ones(len(study.shown), bool), DataSection(least_reactions=20))
     blind = replace(study, reads_vectors=False).data(rates, tasks)
     section = RankerFitSection(epochs=1)
     network = fit_ranker(blind, NetworkSection(seeds=1, hidden=4, width=4), section, 0)
@@ -310,3 +311,11 @@ def test_a_ranker_that_answers_otherwise_is_not_loaded(root: Path, tmp_path: Pat
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match=r"ranker\.onnx and ranker_golden\.npy disagree"):
         load_feed_model(copy)
+
+
+def test_a_ranker_of_other_features_is_refused(root: Path, tmp_path: Path) -> None:
+    facts = json.loads((root / "ranked" / "ranker.json").read_text())
+    del facts["features"]  # as bundles had it before features were numbered
+    (tmp_path / "ranker.json").write_text(json.dumps(facts))
+    with pytest.raises(BundleError, match=r"features of version 1.* version 2; train it anew"):
+        ranker_facts(tmp_path / "ranker.json")

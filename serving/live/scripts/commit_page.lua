@@ -3,11 +3,11 @@
 -- KEYS  1 stream of events   2 hash of visibility rows   3 its sequence number
 --       4 set of the barred subjects
 -- ARGV  now_ms, request_id, user_id, region, audience, k, shown ms, shown limit, held ms, header,
---       keyed hash of the user_id,
+--       keyed hash of the user_id, ms that the region is remembered,
 --       then FIELDS per candidate, best first: item_id, creator_id, '1' to reserve, body
 -- Returns  {'ok', sequence, {kept positions}, {hidden positions}, {spent positions}} | {'unknown'} |
 --          {'barred'}
-local FIRST, FIELDS = 12, 4
+local FIRST, FIELDS = 13, 4
 local now, request, user, region, audience = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local k, shown_ms, shown_limit, held_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local STRICTNESS = {visible = 0, limited = 1, pending = 2, hidden = 3}
@@ -50,6 +50,7 @@ local function reserved(item)
   if not ladder[1] or ladder[3] == '1' or spent >= tonumber(ladder[1]) then return false end
   redis.call('ZADD', held, now + held_ms, request)
   redis.call('PEXPIRE', held, held_ms)
+  redis.call('ZADD', 'ladder:changed', redis.call('INCR', 'ladder:changes'), item)
   return true
 end
 
@@ -79,5 +80,6 @@ if #kept > 0 and user ~= '' then
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
   redis.call('ZREMRANGEBYRANK', key, 0, -1 - shown_limit)
   if redis.call('PTTL', key) < shown_ms then redis.call('PEXPIRE', key, shown_ms) end
+  if region ~= '' then redis.call('SET', 'region:' .. user, region, 'PX', ARGV[12]) end
 end
 return {'ok', tonumber(sequence), kept, hidden, spent}

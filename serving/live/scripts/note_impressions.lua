@@ -7,12 +7,17 @@ local FIRST, FIELDS = 4, 5
 local now, shown_ms, shown_limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local shown, confirmed = {}, 0
 
+-- Replicas read again where an item stands.
+local function changed(item)
+  redis.call('ZADD', 'ladder:changed', redis.call('INCR', 'ladder:changes'), item)
+end
+
 -- Of whom an item on the ladder was seen: a sketch that counts people once and names nobody.
 local function witness(item, what, user)
   local ladder = 'exposure:' .. item
   if redis.call('EXISTS', ladder) == 0 then return end
   local key = 'evidence:' .. item .. ':' .. what
-  redis.call('PFADD', key, user)
+  if redis.call('PFADD', key, user) == 1 then changed(item) end
   local left = redis.call('PTTL', ladder)
   if left > 0 then redis.call('PEXPIRE', key, left) end
 end
@@ -28,6 +33,7 @@ for i = FIRST, #ARGV, FIELDS do
   if stays then witness(item, reaction == '' and 'viewers' or reaction, user) end
   if reaction == '' and request ~= '' and redis.call('ZREM', 'held:' .. item, request) == 1 then
     redis.call('HINCRBY', 'exposure:' .. item, 'confirmed', 1)
+    changed(item)
     confirmed = confirmed + 1
   end
 end

@@ -1,11 +1,15 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
 
 from serving.api.errors import ErrorAnswer, ErrorBody
+from serving.live.event_stream import Appended, LoggedEvent
+from serving.live.pages import Impression
 from serving.live.state import StateFullError
+from tests.memory_state import MemoryState
 from tests.serving.api.conftest import Served
 
 NOW = 1_800_000_000_000
@@ -153,3 +157,21 @@ def test_a_full_disk_is_told_apart_from_an_outage(
     monkeypatch.setattr(served.services.state, "append", full)
     refused = send(served, play(1))
     assert (refused.status_code, error(refused).code) == (507, "storage_full")
+
+
+def test_what_someone_does_counts_where_they_asked_for_their_newest_page(served: Served) -> None:
+    state, counters = MemoryState(), list[str]()
+    append = state.append
+
+    async def noted(
+        events: Sequence[LoggedEvent], impressions: Sequence[Impression], now_ms: int
+    ) -> Appended:
+        counters.extend(event.counter for event in events)
+        return await append(events, impressions, now_ms)
+
+    state.append = noted  # type: ignore[method-assign]
+    served.services.state = state
+    body = {"user_id": "u", "k": 1, "context": {"region": "cn"}}
+    assert served.client.post("/v1/feed", json=body).status_code == 200
+    assert send(served, play(1), play(2, user_id="v")).status_code == 202
+    assert counters == ["play:CN:item-1", "play:*:item-2"]

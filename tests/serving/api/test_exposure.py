@@ -53,6 +53,7 @@ def test_an_item_says_where_it_stands(connected: Served, live_url: str) -> None:
         "opened_at_ms": NOW,
         "viewers": 3,
         "reactions": {"completion": 0, "like": 3, "comment": 0, "share": 0, "follow": 0},
+        "moves": [{"step": "opened", "at_ms": str(NOW), "tier": "0", "budget": "100"}],
     }
     client.run(ladder.move(Move("item-7", Step.PROMOTED, 0, 1, 1_000), "c", NOW))
     report = client.get("/v1/admin/exposure").json()

@@ -49,6 +49,9 @@ class UnreachableState:
     async def commit(self, draft: PageDraft, now_ms: int) -> CommittedPage:
         raise StateUnreachableError(f"{draft.request_id} at {now_ms}")
 
+    async def regions(self, user_ids: Sequence[str]) -> list[str]:
+        raise StateUnreachableError(f"of {len(user_ids)}")
+
     async def reachable(self) -> bool:
         return False
 

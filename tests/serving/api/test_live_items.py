@@ -117,10 +117,14 @@ def test_blocks_and_opt_out_hold_for_the_next_feed(served: Served) -> None:
 
 
 def test_without_records_an_unknown_person_gets_nothing_personal(served: Served) -> None:
+    store(served, twin(served, "item-7", "sold", product_ids=["p"]))
     served.services.stores.close()
     served.services.profiles = type(served.services.profiles)(_NoUsers())  # type: ignore[arg-type]
     answer = served.client.post("/v1/feed", json={"user_id": "u", **liked("item-7"), "k": 5})
     assert answer.json()["degraded"] == ["profile_unreachable"]
+    body = {"user_id": "u", "candidates": ["item-7", "sold"], "k": 2}
+    ranked = served.client.post("/v1/rank", json=body).json()
+    assert ranked["removed"] == [{"item_id": "sold", "reason": "minor_hours"}]  # perhaps a minor
 
 
 class _NoUsers:

@@ -30,6 +30,13 @@ def test_without_a_way_to_the_replicas_it_is_recorded_and_pending(served: Served
     assert (act.action, json.loads(act.detail)["reason"]) == ("item.decide", "court order")
 
 
+def test_an_item_can_be_shown_without_being_spread(served: Served) -> None:
+    body = {"item_id": "item-7", "reason": "dull"}
+    assert served.client.post(f"{PATH}/limit", json=body).json()["applied"] == "pending"
+    subjects = served.services.stores.visibility.rows_of_subjects(["item:item-7"])
+    assert [row.status for row in subjects["item:item-7"]] == ["limited"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -117,6 +117,34 @@ def test_related_is_what_someone_gets_who_only_liked_this() -> None:
         engine.related(FeedRequest(3, NOW_MS), "nowhere", rules)
 
 
+def test_related_looks_further_where_the_nearest_may_not_be_shown() -> None:
+    engine = FeedEngine(MODEL, SHELF, HISTORY_LENGTH)
+    request = FeedRequest(4, NOW_MS, liked(9, 11), seen=("item-8", "item-12"))
+    page = engine.related(request, "item-10", RULES)
+    assert set(ids(page)) == {"item-6", "item-7", "item-13", "item-14"}
+    assert {item.source for item in page.items} == {"similar"}
+
+
+HIDDEN = np.zeros(24, bool)
+HIDDEN[5:16] = HIDDEN[19:] = True  # what is nearest to item 10, and what is popular
+FAR = FeedRequest(8, NOW_MS, liked(10), hidden=HIDDEN)
+
+
+def test_a_page_that_needs_more_keeps_what_its_sources_gave() -> None:
+    engine = FeedEngine(MODEL, SHELF, HISTORY_LENGTH, signals=board_of(CN=[0, 1]))
+    page = engine.feed(replace(FAR, standing=Standing("CN")), RULES)
+    assert len(page.items) == 8
+    assert {i.item_id for i in page.items if i.source == "trending"} == {"item-0", "item-1"}
+
+
+def test_a_trend_is_told_of_the_region_that_it_was_seen_in() -> None:
+    engine = FeedEngine(MODEL, SHELF, HISTORY_LENGTH, signals=board_of(CN=[0], _=[1]))
+    for region, told in (("CN", "CN"), ("US", "*"), (None, "*")):
+        request = replace(FAR, standing=Standing(region), explain=True)
+        reasons = [why for item in engine.feed(request, RULES).items for why in item.reasons]
+        assert [why.value for why in reasons if why.code == "trending"] == [told]
+
+
 class SlowRanker(FixedRanker):
     """Takes 20 ms."""
 

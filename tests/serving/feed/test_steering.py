@@ -12,7 +12,14 @@ from models.tasks import TASKS
 from serving.feed.contracts import Behaviour, FeedRequest
 from serving.feed.engine import FeedEngine
 from serving.feed.hydrate import hydrate
-from serving.feed.rules import Boost, FatigueRules, Pin, ReachRules, SmallCreatorRules
+from serving.feed.rules import (
+    Boost,
+    DiversityRules,
+    FatigueRules,
+    Pin,
+    ReachRules,
+    SmallCreatorRules,
+)
 from serving.feed.shelf import make_shelf
 from serving.feed.signals import FEW, SignalBoard
 from serving.feed.spread import gini
@@ -154,11 +161,59 @@ def test_a_pin_stands_at_its_place_for_everyone_who_may_see_it() -> None:
     assert "item-22" not in ids(seen)
 
 
+def test_a_pin_further_down_waits_for_its_page() -> None:
+    rules = replace(RULES, pins=(Pin("item-22", 6),))
+    first = ENGINE.feed(FeedRequest(4, NOW_MS, liked(10)), rules)
+    assert "item-22" not in ids(first)
+    asked = FeedRequest(4, NOW_MS, liked(10), paged=tuple(ids(first)))
+    second = ENGINE.feed(asked, rules)
+    assert (second.items[1].item_id, second.items[1].source) == ("item-22", "pinned")
+    third = replace(asked, paged=(*asked.paged, *ids(second)))
+    assert "item-22" not in ids(ENGINE.feed(third, rules))
+
+
+def test_small_creators_have_their_share_over_the_pages_of_a_cursor() -> None:
+    rules = replace(RULES, small_creators=SmallCreatorRules(share=0.2, tail=0.05))
+    paged: list[str] = []
+    for _ in range(5):
+        request = FeedRequest(3, NOW_MS, liked(12), paged=tuple(paged))
+        paged += ids(ENGINE.feed(request, rules))
+    small = SHELF.small_creators(MODEL.vocabulary.rows(paged), 0.05)
+    assert np.cumsum(small)[[4, 9, 14]].tolist() == [1, 2, 3]
+
+
+def test_whoever_reacts_to_nothing_tires_of_it_too() -> None:
+    rules = replace(RULES, fatigue=FatigueRules(window=9, loss=0.3, floor=0.1))
+    request = FeedRequest(4, NOW_MS, seen=("item-1", "item-3"), explain=True)
+    page = ENGINE.feed(request, rules)
+    assert [item.item_id for item in page.items[:2]] == ["item-22", "item-20"]
+    assert ids(ENGINE.feed(request, RULES))[0] == "item-23"
+
+
+def test_every_rule_that_moved_an_item_is_told_with_its_places() -> None:
+    rules = replace(
+        RULES,
+        boosts=(Boost("item", "item-14", 9.0),),
+        diversity=DiversityRules(strength=1.5, depth=24),
+    )
+    page = ENGINE.feed(FeedRequest(23, NOW_MS, liked(10), explain=True), rules)
+    plain = ENGINE.feed(FeedRequest(23, NOW_MS, liked(10)), RULES)
+    told = ("boosted", "diversity", "displaced")
+    for item in page.items:
+        moved = {why.code: why.value for why in item.reasons if why.code in told}
+        by_value = ids(plain).index(item.item_id) + 1
+        assert sum(moved.values()) == by_value - item.position  # type: ignore[arg-type]
+    codes = {why.code for item in page.items for why in item.reasons}
+    assert {"boosted", "diversity"} <= codes
+
+
 def test_operators_can_switch_off_sources_and_selectors() -> None:
     request = FeedRequest(6, NOW_MS, liked(10))
     assert {i.source for i in ENGINE.feed(request, RULES).items} == {"interest"}
     off = replace(RULES, killed=frozenset({"source:interest"}))
     assert {i.source for i in ENGINE.feed(request, off).items} == {"popular"}
+    everything = FeedRequest(24, NOW_MS, liked(10))  # more than the sources give
+    assert {i.source for i in ENGINE.feed(everything, off).items} == {"popular"}
 
 
 def test_small_creators_are_those_of_the_tail_of_popularity_and_unknown_ones() -> None:

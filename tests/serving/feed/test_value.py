@@ -46,15 +46,29 @@ def test_a_nan_of_one_item_is_not_a_task_that_nobody_knows() -> None:
     assert np.isnan(values[1])
 
 
+def test_a_ranker_without_a_single_number_is_not_one_that_knows_no_task() -> None:
+    plain = engine_over(ring_model())
+    broken = replace(
+        plain, ranker=FixedRanker(times=np.nan), signals=SignalBoard(plain.shelf.facts)
+    )
+    page = broken.rank(FeedRequest(2, NOW_MS, liked(10)), ["item-3", "item-9"], RULES)
+    assert all(np.isnan(item.score) for item in page.items)
+    assert page.nan_scores == 2
+    endless = replace(broken, ranker=FixedRanker(times=np.inf))
+    page = endless.rank(FeedRequest(2, NOW_MS, liked(10)), ["item-3", "item-9"], RULES)
+    assert page.nan_scores == 2
+
+
 @dataclass
 class FixedRanker:
     """Predicts a long view of the items in their order; remembers what it was asked."""
 
     contexts: list[RankingContext] = field(default_factory=list)
+    times: float = 0.01
 
     def predict(self, context: RankingContext, rows: Rows) -> Vectors:
         self.contexts.append(context)
-        return predictions(long_view=(rows / 100).tolist())
+        return predictions(long_view=(rows * self.times).tolist())
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,19 @@ def test_new_items_stand_at_their_places_with_their_propensity() -> None:
     others = [item for item in page.items if item.source != "exploration"]
     assert {(item.propensity, item.reserve) for item in others} == {(1.0, False)}
     assert len(set(ids(page))) == 8
+
+
+def test_places_of_new_items_are_counted_over_the_pages_of_a_cursor() -> None:
+    rules = ExplorationRules(every=10)
+    assert rules.places(20) == rules.places(20, before=20) == (5, 15)
+    pages = [(start + place) for start in range(0, 40, 4) for place in rules.places(4, start)]
+    assert pages == [5, 15, 25, 35]
+    assert ExplorationRules(every=0).places(20) == ()
+    engine = replace(engine_over(ring_model()), exploration=FixedLadder(((20, 0.25),)))
+    paged = tuple(f"item-{n}" for n in range(4))
+    request = FeedRequest(4, NOW_MS, liked(10), paged=paged)
+    page = engine.feed(request, replace(RULES, exploration=rules))
+    assert [item.source for item in page.items].index("exploration") == 1
 
 
 def test_no_new_item_where_exposure_cannot_be_reserved_or_filters_refuse() -> None:

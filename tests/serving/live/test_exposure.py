@@ -1,12 +1,12 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from serving.feed.exposure import Move, Step
 from serving.live.event_stream import StreamLimits
-from serving.live.exposure import ExposureLadder
+from serving.live.exposure import WHOLE_MS, ExposureLadder, LadderCopy, Rung
 from serving.live.mirror import encode_rows
 from serving.live.pages import SEQUENCE, VISIBILITY, Candidate, Impression, PageDraft, Pages
 from serving.records.status import EVERYONE, StatusRow
@@ -76,9 +76,29 @@ def test_a_decision_holds_only_where_it_was_made(with_client: Run) -> None:
         assert (await ladder.rungs(["a"], NOW))[0].budget == 200
         assert await ladder.move(Move("a", Step.DEMOTED, 1, 1, 7), "c", NOW)
         assert not await ladder.move(Move("a", Step.DEMOTED, 1, 1, 7), "c", NOW)
+        assert [move["step"] for move in await ladder.moves_of("a")] == [
+            "opened",
+            "promoted",
+            "demoted",
+        ]
         assert (await pages.commit(draft("a", "r"), NOW)).spent == (0,)
         assert await ladder.move(Move("a", Step.PROMOTED, 1, 2, 800), "c", NOW)
         assert (await pages.commit(draft("a", "r"), NOW)).kept == (0,)
+
+    with_client(body)
+
+
+def test_what_falls_keeps_what_was_served_while_it_was_judged(with_client: Run) -> None:
+    async def body(client: Any) -> None:
+        pages, ladder = await ready(client)
+        await ladder.open("a", "c", 100, NOW)
+        await pages.commit(draft("a", "r0"), NOW - 31 * MINUTE)  # released meanwhile
+        for n in range(1, 4):
+            await pages.commit(draft("a", f"r{n}"), NOW)
+        await pages.note([Impression("u", "a", "r1")], NOW)
+        assert await ladder.move(Move("a", Step.DEMOTED, 0, 0, 1), "c", NOW)
+        (rung,) = await ladder.rungs(["a"], NOW)
+        assert (rung.confirmed, rung.held, rung.budget) == (1, 2, 3)
 
     with_client(body)
 
@@ -119,5 +139,66 @@ def test_what_is_limited_is_not_spread(with_client: Run, status: Any) -> None:
         await client.hset(VISIBILITY, "item:a", encode_rows([row]))
         assert (await pages.commit(draft("a", "r"), NOW)).kept == ()
         assert (await ladder.rungs(["a"], NOW))[0].held == 0
+
+    with_client(body)
+
+
+class Watched(ExposureLadder):
+    """A ladder that notes which items a look reads."""
+
+    asked: list[str]
+
+    async def rungs(
+        self, item_ids: Sequence[str], now_ms: int, evidence: bool = True
+    ) -> list[Rung]:
+        self.asked = list(item_ids)
+        return await super().rungs(item_ids, now_ms, evidence)
+
+
+def test_a_look_reads_only_what_may_have_changed(with_client: Run) -> None:
+    async def body(client: Any) -> None:
+        await client.set(SEQUENCE, 1)
+        pages, ladder = Pages(client, StreamLimits(held_ms=5_000)), Watched(client, 90 * MINUTE)
+        copy = LadderCopy(ladder)
+
+        async def read(now_ms: int, evidence: bool = True) -> list[str]:
+            found = await copy.look(now_ms, evidence)
+            asked = ladder.asked
+            assert found == await ladder.rungs(await ladder.item_ids(), now_ms, evidence)
+            return asked
+
+        for item_id in ("a", "b", "c"):
+            await ladder.open(item_id, "c", 3, NOW)
+        assert await read(NOW, evidence=False) == ["a", "b", "c"]
+        assert await read(NOW, evidence=True) == ["a", "b", "c"]
+        assert await read(NOW) == []
+        await pages.commit(draft("a", "r0"), NOW)
+        assert await read(NOW) == ["a"]
+        await pages.note([Impression("u", "b", "", reaction="like")], NOW)
+        assert await read(NOW) == ["b"]
+        await pages.note([Impression("u", "b", "", reaction="like")], NOW)
+        assert await read(NOW) == []
+        await pages.note([Impression("u", "a", "r0")], NOW)
+        await pages.commit(draft("b", "r1"), NOW)
+        assert await read(NOW) == ["a", "b"]
+        assert await read(NOW + 5_000) == ["b"]
+        await ladder.move(Move("c", Step.EXPIRED, 0, 0, 3), "c", NOW)
+        await ladder.open("d", "c", 3, NOW)
+        assert await read(NOW + 5_000) == ["d"]
+        assert await read(NOW + WHOLE_MS) == ["a", "b", "d"]
+
+    with_client(body)
+
+
+def test_a_look_notices_that_the_state_was_emptied(with_client: Run) -> None:
+    async def body(client: Any) -> None:
+        _, ladder = await ready(client)
+        copy = LadderCopy(ladder)
+        for item_id in ("a", "b"):
+            await ladder.open(item_id, "c", 3, NOW)
+        await copy.look(NOW, evidence=False)
+        await client.flushall()
+        await ladder.open("a", "c", 7, NOW)
+        assert [rung.budget for rung in await copy.look(NOW, evidence=False)] == [7]
 
     with_client(body)
