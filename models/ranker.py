@@ -103,6 +103,20 @@ class RankerNetwork(nn.Module):
         return outputs
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Lines that bend once, from logits to the logits of what came true; one a task.
+
+    Attributes:
+        low, high: [P] slopes below and above the bend. bend: [P]. offset: [P] above the bend.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    bend: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
 class ItemHalf(nn.Module):
     """Item features [N, I] to their part of the first layer of all seeds [N, S * half]."""
 
@@ -119,16 +133,18 @@ class ItemHalf(nn.Module):
 class RankerScorer(nn.Module):
     """What is served: one user, K candidates, the mean of the seeds' logits, calibrated."""
 
-    slope: Tensor
+    low: Tensor
+    high: Tensor
+    bend: Tensor
     offset: Tensor
     weight: Tensor
 
-    def __init__(self, network: RankerNetwork, slope: Tensor, offset: Tensor) -> None:
-        """Take over a fitted network and its calibration [P] each."""
+    def __init__(self, network: RankerNetwork, calibration: Calibration) -> None:
+        """Take over a fitted network and its calibration."""
         super().__init__()
         self.network = network
-        self.register_buffer("slope", slope)
-        self.register_buffer("offset", offset)
+        for name, values in vars(calibration).items():
+            self.register_buffer(name, torch.tensor(values))
         # One product over all seeds is faster than one a seed.
         self.register_buffer("weight", network.cross.weight.detach().permute(1, 0, 2).flatten(1))
 
@@ -142,5 +158,7 @@ class RankerScorer(nn.Module):
         pairs = item_half + network.cross.standard(cross) @ self.weight
         by_seed = pairs.reshape(-1, shape.seeds, shape.half).permute(1, 0, 2)
         said = network.rest(by_seed + network.user(user)).mean(0)
-        probabilities = torch.sigmoid(self.slope * said[:, :-1] + self.offset)
+        told = said[:, :-1]
+        below = (self.low - self.high) * (told - self.bend).clamp(max=0)
+        probabilities = torch.sigmoid(self.high * told + below + self.offset)
         return torch.cat([probabilities, said[:, -1:].clamp(min=0)], 1)

@@ -10,7 +10,7 @@ from configs.ranking import NetworkSection
 from embeddings.feed_model import load_feed_model, published_ms
 from models.bundle import Manifest
 from models.features import empty_history
-from models.ranker import RankerNetwork, RankerShape
+from models.ranker import Calibration, RankerNetwork, RankerShape
 from models.ranking_behaviour import habit_features, habits, session_features
 from models.ranking_features import (
     Counts,
@@ -53,10 +53,10 @@ def add_ranker(source: Path, out: Path, seed: int = 0) -> Manifest:
     network = RankerNetwork(shape, section.dropout).eval()
     for weight in (network.user.weight, network.item.weight, network.cross.weight):
         nn.init.normal_(weight, std=0.05)
-    calibration = ([1.0] * len(TOLD), [0.0] * len(TOLD))
+    ones, zeros = (1.0,) * len(TOLD), (0.0,) * len(TOLD)
     nothing = np.zeros((n, 1 + len(TASKS)), np.float32)
     base = ItemCounters(nothing[:, 0], nothing[:, 1:], published_ms(model.items))
-    fitted = Fitted(network, calibration, usual(), TOLD, (), 0, 0)
+    fitted = Fitted(network, Calibration(ones, ones, zeros, zeros), usual(), TOLD, (), 0, 0)
     return pack_ranker(fitted, catalogue, base, model, source, out)[0]
 
 

@@ -1,4 +1,4 @@
-"""Platt scaling (Platt, 1999) of logits, and how well probabilities keep what they promise."""
+"""Scaling of logits after Platt (1999), and how well probabilities keep what they promise."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -8,25 +8,33 @@ from models.arrays import Vectors
 from training.metrics import Floats
 
 SLOPES = (0.2, 5.0)
-PRIOR = 5.0  # reactions that it takes to move slope or offset by one
+OFFSETS = (-10.0, 10.0)
+PRIOR = 5.0  # reactions that it takes to move a slope or the offset by one
+BEND = 0.85  # quantile of the logits where the line bends
 
 
-def platt(logits: Vectors, labels: Vectors) -> tuple[float, float]:
-    """Slope and offset that fit ``sigmoid(slope * logit + offset)`` to labels best.
+def bent(logits: Vectors, labels: Vectors) -> tuple[float, float, float, float]:
+    """Platt scaling along a line that bends once: what is rare is promised too evenly.
 
     Few reactions tell little of how to bend a logit: a normal prior holds it where it is.
 
     Args:
         logits: [E]. labels: [E] 0 or 1.
+
+    Returns:
+        Slopes below and above the bend, where it is, and the offset above it (`models.ranker`).
     """
+    bend = float(np.quantile(logits, BEND))
+    below = np.minimum(logits - bend, 0)
 
     def loss(at: Floats) -> float:
-        z = at[0] * logits + at[1]
-        prior = ((at[0] - 1) ** 2 + at[1] ** 2) * PRIOR / len(logits)
-        return float(np.mean(np.logaddexp(0, z) - labels * z) + prior)
+        z = at[1] * logits + (at[0] - at[1]) * below + at[2]
+        prior = ((at[:2] - 1) ** 2).sum() + at[2] ** 2
+        return float(np.mean(np.logaddexp(0, z) - labels * z) + prior * PRIOR / len(logits))
 
-    found = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[SLOPES, (-10, 10)])
-    return float(found.x[0]), float(found.x[1])
+    bounds = [SLOPES, SLOPES, OFFSETS]
+    found = minimize(loss, np.array([1.0, 1.0, 0.0]), method="L-BFGS-B", bounds=bounds).x
+    return float(found[0]), float(found[1]), bend, float(found[2])
 
 
 def decile_counts(probabilities: Floats, labels: Floats, bins: int = 10) -> tuple[Floats, Floats]:

@@ -26,7 +26,7 @@ from embeddings.ranker_model import (
 from models.arrays import Vectors
 from models.bundle import Bundle, Manifest, load_session, seal, staged
 from models.export import export
-from models.ranker import ItemHalf, RankerNetwork, RankerScorer, RankerShape
+from models.ranker import Calibration, ItemHalf, RankerNetwork, RankerScorer, RankerShape
 from models.ranking_features import FEATURES, ItemCounters, Rates
 from training.ranking_arrays import Catalogue
 
@@ -39,12 +39,12 @@ class Fitted:
     """A network with what turns its logits into probabilities.
 
     Attributes:
-        calibration: slope and offset of each task. rates: what was usual. tasks: their names.
+        calibration: of its logits. rates: what was usual. tasks: their names.
         regions: known. end_ms: of what was learned from. seed: of the fit.
     """
 
     network: RankerNetwork
-    calibration: tuple[list[float], list[float]]
+    calibration: Calibration
     rates: Rates
     tasks: tuple[str, ...]
     regions: tuple[str, ...]
@@ -112,9 +112,8 @@ def pack_ranker(
 
 def export_ranker(fitted: Fitted, folder: Path) -> float:
     """Write both ONNX models; return the larger difference from torch."""
-    slopes, offsets = (torch.tensor(values) for values in fitted.calibration)
     shape = fitted.network.shape
-    scorer = RankerScorer(fitted.network, slopes, offsets).eval()
+    scorer = RankerScorer(fitted.network, fitted.calibration).eval()
     request, *requests = (request_inputs(shape, k) for k in (3, *CHECKED))
     item, *items = ({"item": torch.randn(k, shape.item)} for k in (3, *CHECKED))
     half = ItemHalf(fitted.network).eval()

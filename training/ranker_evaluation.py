@@ -320,6 +320,8 @@ def pooled_figures(trials: Sequence[Trial], task: str) -> dict[str, Any]:
         f"observed_over_predicted_{task}": (counts[0] / counts[1]).tolist(),
         f"observed_over_predicted_{task}_low": low.tolist(),
         f"observed_over_predicted_{task}_high": high.tolist(),
+        f"observed_{task}": counts[0].tolist(),
+        f"predicted_{task}": counts[1].tolist(),
     }
     if task in POOLED:
         for name, said in (("", ours), ("_lightgbm", theirs)):

@@ -15,6 +15,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ from configs.ranking import RankerConfig
 from embeddings.feed_model import FeedModel, load_feed_model
 from models.arrays import Mask
 from models.bundle import BundleError
+from models.ranker import Calibration
 from models.ranking_features import Rates
 from models.tasks import TASKS
-from training.calibration import platt
+from training.calibration import bent
 from training.datasets.interactions import Interactions
 from training.datasets.load import DATASETS, load_dataset
 from training.distil import Lessons, Trees, first_trees, fit_distilled, refitted
@@ -81,8 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "impressions": len(study.shown),
             "tasks": [TASKS[t] for t in tasks],
             "tree_rounds": [tree and tree.num_trees() for tree in trees],
-            "slopes": calibration[0],
-            "offsets": calibration[1],
+            "calibration": asdict(calibration),
             "parity": parity,
             "minutes": (time.monotonic() - started) / 60,
             "peak_memory_gb": peak_memory_gb(),
@@ -157,13 +158,13 @@ def first_share(examples: RankerData, share: float) -> Mask:
 
 def calibrated(
     lessons: Lessons, first: Mask, config: RankerConfig, trees: Trees, seed: int
-) -> tuple[list[float], list[float]]:
-    """Slope and offset of each task, from what a fit on the first part says of the rest."""
+) -> Calibration:
+    """Of each task, from what a fit on the first part says of the rest."""
     network = fit_distilled(lessons.take(first), config, trees, seed)
     rest = lessons.shown.take(~first)
     said = logits(network, rest)
-    pairs = [platt(said[:, t], rest.labels[:, t]) for t in range(rest.labels.shape[1])]
-    return [slope for slope, _ in pairs], [offset for _, offset in pairs]
+    lines = [bent(said[:, t], rest.labels[:, t]) for t in range(rest.labels.shape[1])]
+    return Calibration(*zip(*lines, strict=True))
 
 
 if __name__ == "__main__":

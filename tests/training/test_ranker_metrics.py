@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from training.calibration import decile_counts, platt, poisson_interval
+from training.calibration import BEND, bent, decile_counts, poisson_interval
 from training.metrics import (
     bootstrap_difference,
     bootstrap_value,
@@ -45,13 +45,17 @@ def test_intervals_hold_the_value(rows: tuple[np.ndarray, ...]) -> None:
     assert [lower, upper] == pytest.approx([1, 1])
 
 
-def test_platt_undoes_a_known_distortion() -> None:
+def test_a_known_distortion_is_undone() -> None:
     random = np.random.default_rng(1)
-    truth = random.normal(-1, 1.5, 40_000)
-    labels = (random.random(40_000) < 1 / (1 + np.exp(-truth))).astype(np.float32)
-    slope, offset = platt(((truth - 0.7) / 2).astype(np.float32), labels)
-    assert slope == pytest.approx(2, abs=0.1)
-    assert offset == pytest.approx(0.7, abs=0.1)
+    truth = random.normal(-1, 1.5, 80_000)
+    labels = (random.random(80_000) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+    bend = float(np.quantile(truth, BEND))
+    flattened = np.where(truth < bend, bend + (truth - bend) / 3, bend + (truth - bend) / 0.8)
+    low, high, at, offset = bent((flattened - 0.7).astype(np.float32), labels)
+    assert low == pytest.approx(3, abs=0.1)
+    assert high == pytest.approx(0.8, abs=0.1)
+    assert at == pytest.approx(bend - 0.7, abs=1e-3)
+    assert high * at + offset == pytest.approx(bend, abs=0.1)
     seen, expected = decile_counts(1 / (1 + np.exp(-truth)), labels.astype(np.float64))
     assert len(seen) == len(expected) == 10
     assert seen.sum() == labels.sum()
@@ -59,6 +63,16 @@ def test_platt_undoes_a_known_distortion() -> None:
     nothing, half = decile_counts(np.full(1000, 0.5), np.zeros(1000))
     assert nothing.tolist() == [0.0] * 10
     assert half.tolist() == [50.0] * 10
+
+
+def test_few_reactions_bend_little() -> None:
+    logits = np.linspace(-8, -4, 1_000).astype(np.float32)
+    labels = np.zeros(1_000, np.float32)
+    labels[-4:] = 1
+    low, high, _, offset = bent(logits, labels)
+    assert low == pytest.approx(1, abs=0.5)
+    assert high == pytest.approx(1, abs=0.5)
+    assert offset == pytest.approx(0, abs=1)
 
 
 def test_intervals_of_counts_are_those_of_the_tables() -> None:
