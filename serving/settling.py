@@ -26,7 +26,8 @@ log = logging.getLogger("tidegate.moderation")
 
 ACTOR = "moderation"
 AT_ONCE = 8
-LEASE_MS = 120_000  # of a claim; far longer than a verdict takes
+LEASE_MS = 15_000  # of a claim; what a process that died had claimed waits so long
+RENEWED_EVERY_S = 5.0
 ATTEMPTS = 4
 FIRST_DELAY_MS = 2_000  # before the second attempt; doubled for each further one
 MEASURED_EVERY_S = 5.0
@@ -41,6 +42,7 @@ class Settling:
         tell: lets the feeds know at once.
         poll_s: pause between two looks at an empty list.
         prices: limits of prices, by region.
+        renewed_every_s: pause between two renewals of what is claimed.
     """
 
     checks: Checks
@@ -51,6 +53,7 @@ class Settling:
     metrics: Metrics
     poll_s: float
     prices: Prices = field(default_factory=load_prices)
+    renewed_every_s: float = RENEWED_EVERY_S
 
     async def run(self) -> None:
         """Settle what waits, until cancelled."""
@@ -69,10 +72,25 @@ class Settling:
             RecordsError: the records cannot be reached; what was claimed comes up again.
         """
         claims = await asyncio.to_thread(self.checks.claim, ACTOR, AT_ONCE, LEASE_MS)
-        for claim in claims:
-            await self._settle(claim)
-            await self.tell()
+        unsettled = list(claims)
+        holding = asyncio.create_task(self._hold(unsettled))
+        try:
+            for claim in claims:
+                await self._settle(claim)
+                unsettled.remove(claim)
+                await self.tell()
+        finally:
+            holding.cancel()
         return len(claims)
+
+    async def _hold(self, claims: list[Claim]) -> None:
+        """Renew claims, a list that shrinks meanwhile, until cancelled."""
+        while True:
+            await asyncio.sleep(self.renewed_every_s)
+            try:
+                await asyncio.to_thread(self.checks.renew, ACTOR, tuple(claims), LEASE_MS)
+            except RecordsError as error:
+                log.warning("claims on checks are not renewed: %s", error)
 
     async def measure(self) -> None:
         """Keep the gauges of the work list true, until cancelled."""
@@ -88,15 +106,27 @@ class Settling:
             await asyncio.sleep(MEASURED_EVERY_S)
 
     async def _settle(self, claim: Claim) -> None:
+        if claim.attempts > ATTEMPTS:  # what ends every process that claims it must end none more
+            settled: Settled | None = self._unread(claim, f"never judged in {ATTEMPTS} attempts")
+        else:
+            settled = await self._judged(claim)
+        if settled is None:
+            return
+        if await asyncio.to_thread(self.checks.settle, ACTOR, settled):
+            self.metrics.checks.labels(settled.suggestion).inc()
+            self.metrics.check_seconds.observe(max(0, now_ms() - claim.queued_at_ms) / 1000)
+
+    async def _judged(self, claim: Claim) -> Settled | None:
+        """What becomes of a version; None where nothing does, or not yet."""
         try:
             stored = await asyncio.to_thread(self.catalogue.get, claim.item_id)
             prices = await asyncio.to_thread(self.catalogue.price_history, claim.item_id)
             facts = Facts(prices, self._file, self.prices, now_ms())
-            settled = await judged(stored.item, stored.content_version, self.desk(), facts)
+            return await judged(stored.item, stored.content_version, self.desk(), facts)
         except NotFound:
-            return  # deleted since; nothing waits for it
+            return None  # deleted since; nothing waits for it
         except (TextError, MediaError) as error:
-            settled = self._unread(claim, str(error))
+            return self._unread(claim, str(error))
         except RecordsError:
             raise
         except Exception as error:  # whatever a model raises must not end the checks of others
@@ -105,11 +135,8 @@ class Settling:
                 delay_ms = FIRST_DELAY_MS << (claim.attempts - 1)
                 fault = repr(error)
                 await asyncio.to_thread(self.checks.postpone, ACTOR, claim, fault, delay_ms)
-                return
-            settled = self._unread(claim, repr(error))
-        if await asyncio.to_thread(self.checks.settle, ACTOR, settled):
-            self.metrics.checks.labels(settled.suggestion).inc()
-            self.metrics.check_seconds.observe(max(0, now_ms() - claim.queued_at_ms) / 1000)
+                return None
+            return self._unread(claim, repr(error))
 
     async def _file(self, sha256: str) -> bytes:
         return await asyncio.to_thread(path_of(self.media, sha256).read_bytes)

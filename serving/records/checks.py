@@ -59,6 +59,18 @@ def claim(unit: Transaction, count: int, lease_ms: int) -> list[Claim]:
     return claims
 
 
+def renew(unit: Transaction, claims: Sequence[Claim], lease_ms: int) -> None:
+    """Hold claims from now on; each attempt is one claim, so that it tells whose it is."""
+    for one in claims:
+        mine = (
+            (checks.c.item_id == one.item_id)
+            & (checks.c.content_version == one.content_version)
+            & (checks.c.attempts == one.attempts)
+            & (checks.c.state == WAITING)
+        )
+        unit.connection.execute(update(checks).where(mine).values(due_at_ms=unit.now_ms + lease_ms))
+
+
 def settle(unit: Transaction, settled: Settled) -> bool:
     """Apply a verdict to exactly the version that was judged."""
     version = visibility.current_version(unit.connection, settled.item_id)

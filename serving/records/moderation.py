@@ -128,6 +128,9 @@ class Checks(Protocol):
     def claim(self, actor: str, count: int, lease_ms: int) -> list[Claim]:
         """Versions that are due, new ones first; another claim gets none of them before the end."""
 
+    def renew(self, actor: str, claims: Sequence[Claim], lease_ms: int) -> None:
+        """Hold claims until `lease_ms` from now; those that another has taken over stay theirs."""
+
     def settle(self, actor: str, settled: Settled) -> bool:
         """Apply a verdict; false, and nothing done, if the item has another version by now."""
 

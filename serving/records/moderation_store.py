@@ -34,6 +34,9 @@ class SqlChecks:
             return []  # looking must not make writers wait
         return self.records.write(actor, checks.claim, count, lease_ms)
 
+    def renew(self, actor: str, claims: Sequence[Claim], lease_ms: int) -> None:
+        self.records.write(actor, checks.renew, claims, lease_ms)
+
     def settle(self, actor: str, settled: Settled) -> bool:
         return self.records.write(actor, checks.settle, settled)
 

@@ -32,7 +32,7 @@ SPLICES = 200
 EVADED_SHARE = 0.25
 EVASIONS = ("zero_width", "spacing", "punctuation", "traditional")
 LABEL = "commerce/absolute_claim"
-LATEST = ("round_9", "round_10", "round_11")
+LATEST = ("round_10", "round_11", "round_12")
 HERE = Path(__file__).parent
 RULES = HERE.parents[1] / "configs/policies/rules"
 

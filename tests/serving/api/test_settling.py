@@ -1,5 +1,6 @@
 """From an upload to what its viewers get, through the records and the cascade."""
 
+import asyncio
 import logging
 from dataclasses import replace
 from typing import Any
@@ -123,6 +124,42 @@ def test_a_verdict_that_comes_too_late_changes_nothing(moderated: Served) -> Non
     moderated.client.run(work.step())
     assert check(moderated, "tea")["content_version"] == 2
     assert statuses(moderated, "tea") == {"*": "hidden"}
+
+
+def test_a_claim_is_renewed_while_it_is_judged(
+    moderated: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.settling.LEASE_MS", 400)
+    upload(moderated, "tea", title="I love tea")
+    upload(moderated, "cup", title="I love cups")
+    work = replace(settling(moderated), renewed_every_s=0.05)
+    checks, desk = work.checks, work.desk()
+    stolen: list[Claim] = []
+
+    class Slow:
+        moderator = desk.moderator
+        picture = desk.picture
+
+        async def judge(self, *asked: Any) -> Any:
+            await asyncio.sleep(0.8)  # twice the lease
+            stolen.extend(await asyncio.to_thread(checks.claim, "another", 8, 60_000))
+            return await desk.judge(*asked)
+
+    assert moderated.client.run(replace(work, desk=Slow).step()) == 2
+    assert stolen == []
+    assert {check(moderated, name)["state"] for name in ("tea", "cup")} == {"done"}
+
+
+def test_what_no_process_survives_is_shown_to_people(moderated: Served) -> None:
+    upload(moderated, "tea", title="I love tea")
+    work = settling(moderated)
+    for _ in range(ATTEMPTS):
+        assert work.checks.claim("dies", 8, 0)
+    assert moderated.client.run(work.step()) == 1
+    found = check(moderated, "tea")
+    assert (found["state"], found["suggestion"]) == ("done", "review")
+    assert found["fault"] == "never judged in 4 attempts"
+    assert statuses(moderated, "tea") == {"*": "pending"}
 
 
 class Broken:

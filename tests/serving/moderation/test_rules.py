@@ -53,7 +53,7 @@ def shipped() -> RuleBook:
 def test_shipped_packs_pass_their_own_tests(shipped: RuleBook) -> None:
     reload = shipped.reload()
     assert reload.refused == {}
-    assert len(reload.loaded) == 4
+    assert len(reload.loaded) == 6
 
 
 def test_a_graver_violation_speaks_for_what_lies_in_it(shipped: RuleBook) -> None:

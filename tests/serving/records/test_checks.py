@@ -42,6 +42,19 @@ def test_a_claim_ends_and_somebody_else_takes_it_over(records: Records) -> None:
     assert records.read(checks.backlog).waiting == 0
 
 
+def test_a_claim_is_held_by_who_holds_it(records: Records) -> None:
+    put(records, product("a"), product("b"))
+    mine = claim(records, lease_ms=0)
+    records.write("m", checks.renew, mine[:1], LONG_MS)
+    [taken] = claim(records, lease_ms=0)
+    assert taken.item_id == "b"
+    records.write("m", checks.renew, mine, LONG_MS)  # b is another's by now
+    assert [one.item_id for one in claim(records, lease_ms=0)] == ["b"]
+    assert settle(records, mine[0], (EVERYONE, "visible"))
+    records.write("m", checks.renew, mine, LONG_MS)
+    assert records.read(checks.backlog).waiting == 1
+
+
 @pytest.mark.parametrize(
     "change",
     [{"title": "another"}, {"price": 1.0}, {"tags": ["new"]}, {"regions": ["US"]}],
