@@ -164,10 +164,7 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
 
     async def listed(_: None, request: Request) -> dict[str, Any]:
         found = await recorded(records.certificates.listed)
-        return {
-            "request_id": request.scope[ID],
-            "certificates": [*map(certificate_answer, found)],
-        }
+        return certificates_answer(found, request)
 
     async def certify(body: Certify, request: Request) -> dict[str, Any]:
         moderator = desk_of(services).moderator
@@ -178,17 +175,13 @@ def _certificate_routes(services: Services) -> list[JsonRoute[Any]]:
         found = await asyncio.to_thread(certified, audits, judge, ruling, recent_from_ms)
         issued = await recorded(records.certificates.issue, actor_of(request), found.certificates)
         await follow(services)
-        return {
-            "request_id": request.scope[ID],
-            "certificates": [*map(certificate_answer, issued)],
-            "lacking": dict(found.lacking),
-        }
+        return certificates_answer(issued, request) | {"lacking": dict(found.lacking)}
 
     async def revoke(body: Revocation, request: Request) -> dict[str, Any]:
         name = request.path_params["certificate_id"]
         done = await recorded(records.certificates.revoke, actor_of(request), name, body.reason)
         await follow(services)
-        return {"request_id": request.scope[ID], "certificates": [certificate_answer(done)]}
+        return certificates_answer([done], request)
 
     path, tag = "/v1/admin/certificates", "admin"
     return [
@@ -253,6 +246,14 @@ async def follow(services: Services) -> None:
     """Let this process act on a change at once; the others follow within their interval."""
     certificates = await recorded(services.stores.moderation.certificates.listed)
     desk_of(services).moderator.certificates.replace(certificates)
+
+
+def certificates_answer(found: Sequence[Certificate], request: Request) -> dict[str, Any]:
+    """Certificates as they are answered."""
+    return {
+        "request_id": request.scope[ID],
+        "certificates": [*map(certificate_answer, found)],
+    }
 
 
 def certificate_answer(one: Certificate) -> dict[str, Any]:
