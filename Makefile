@@ -5,7 +5,8 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 SEED ?= 0
 TOWERS := var/runs/demo-$(SEED)
-DEMO := $(TOWERS)-ranked
+FEATURES := $(shell sed -n 's/^FEATURES = \([0-9]*\).*/\1/p' models/ranking_features.py)
+DEMO := $(TOWERS)-ranked-$(FEATURES)
 DEMO_MODERATION := var/runs/demo-moderation
 
 .PHONY: help setup demo serve stop train test lint check format bench clean

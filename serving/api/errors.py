@@ -101,6 +101,13 @@ def invalid(details: Sequence[Detail], count: int | None = None) -> ApiError:
     return ApiError(422, "invalid_request", message, details)
 
 
+def not_plain(encoding: str) -> ApiError:
+    """Say that a body came compressed."""
+    message = f"Content-Encoding is {shown(encoding)!r}; send the body without one"
+    detail = Detail(field="content-encoding", value=shown(encoding), message=message)
+    return ApiError(415, "unsupported_encoding", message, [detail])
+
+
 def shown(value: Any) -> Any:
     """A value as an error shows it: short, and without what JSON cannot hold."""
     if isinstance(value, Mapping | list | tuple | set):

@@ -12,10 +12,11 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.routing import Route
 
-from serving.api.errors import ApiError, not_valid
+from serving.api.errors import ApiError, not_plain, not_valid
 from serving.api.forms import FORM, read_form
 from serving.api.ndjson import NDJSON, in_lines, of_lines
 
+PLAIN = "identity"  # no compression, by its name in HTTP
 FILES = "tidegate.files"  # of a form, in the scope of its request
 Body = TypeVar("Body")
 
@@ -73,6 +74,9 @@ class JsonRoute(Generic[Body]):
         """The body, and the numbers of its lines where it came as lines."""
         if self.body is None:
             return cast("Body", None), None
+        encoding = request.headers.get("content-encoding", PLAIN)
+        if encoding.lower() != PLAIN:
+            raise not_plain(encoding)
         mime = request.headers.get("content-type", "")
         model = cast("type[BaseModel]", self.body)
         if self.form is not None and mime.startswith(FORM):

@@ -16,6 +16,7 @@ REFERENCE = "#/components/schemas/{model}"
 REFUSALS = (
     (400, "not UTF-8 or not JSON"),
     (413, "the body is above the limit"),
+    (415, "the body is compressed"),
     (422, "a field is unknown, missing or outside its limit; every fault is listed"),
 )
 

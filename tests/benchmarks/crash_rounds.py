@@ -110,15 +110,20 @@ def main() -> None:
         launcher = Launcher(folder / "bundles", folder / "server")
         try:
             figures = rounds(launcher, options.rounds, random.Random(options.seed))
+            report(figures, options.seed)  # before the end, which may fail and says so then
         finally:
             launcher.stop()
+
+
+def report(figures: dict[str, Any], seed: int) -> None:
+    """Print the figures beside their bars."""
     bars = {
         f"rounds >= {BAR_ROUNDS}": figures["rounds"] >= BAR_ROUNDS,
         "lost = 0": figures["lost"] == 0,
         "duplicated = 0": figures["duplicated"] == 0,
         "events were acknowledged": figures["acknowledged"] > 0,
     }
-    print_report("crash_rounds", figures=figures, bars=bars, seed=options.seed)
+    print_report("crash_rounds", figures=figures, bars=bars, seed=seed)
 
 
 def rounds(launcher: Launcher, count: int, chance: random.Random) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,6 +34,17 @@ def test_bad_requests_are_refused_by_name(served: Served, bad: BadRequest) -> No
     if bad.limit is not None:
         assert first.limit == bad.limit
     assert first.message
+
+
+@pytest.mark.parametrize("path", ["/v1/feed", "/v1/events"])
+def test_a_compressed_body_is_refused_by_name(served: Served, path: str) -> None:
+    body = gzip.compress(b'{"user_id": "u", "k": 3}')
+    response = served.client.post(path, content=body, headers={"Content-Encoding": "gzip"})
+    error = refusal(response).error
+    assert (response.status_code, error.code) == (415, "unsupported_encoding")
+    assert (error.details[0].field, error.details[0].value) == ("content-encoding", "gzip")
+    plain = {"Content-Encoding": "identity"}
+    assert served.client.post("/v1/feed", json={}, headers=plain).status_code != 415
 
 
 def test_the_refusal_of_the_far_future_names_the_limit(served: Served) -> None:
