@@ -10,7 +10,7 @@ from serving.records import audit, checks, visibility
 from serving.records.contracts import Outcome, Price, Stored, Upserted
 from serving.records.database import Transaction, next_sequence
 from serving.records.errors import BadRows, Conflict, Fault, NotFound
-from serving.records.items import CONTENT_FIELDS, Item, parse_items
+from serving.records.items import CONTENT_FIELDS, STORED, Item, parse_items
 from serving.records.status import EVERYONE, Publish, Status, StatusRow, item_subject
 from serving.records.tables import items, media, prices
 
@@ -221,7 +221,7 @@ def _found(connection: Connection, item_ids: Iterable[str]) -> dict[str, RowMapp
 
 def _stored(row: RowMapping, statuses: Iterable[StatusRow]) -> Stored:
     return Stored(
-        Item.model_validate({name: row[name] for name in DESCRIBED}),
+        Item.model_validate({name: row[name] for name in DESCRIBED}, context=STORED),
         row["content_version"],
         row["sequence"],
         row["deleted_at_ms"] is not None,

@@ -11,7 +11,7 @@ from serving.records.contracts import UserChanges
 from serving.records.database import Transaction
 from serving.records.erasure import ERASE, is_erased
 from serving.records.errors import BadRows, Conflict, NotFound
-from serving.records.items import validation_faults
+from serving.records.items import STORED, validation_faults
 from serving.records.profiles import User
 from serving.records.secret_keys import pseudonym
 from serving.records.tables import audit as trail
@@ -53,7 +53,7 @@ def get(connection: Connection, user_id: str) -> User:
     for kind, value in connection.execute(query):
         blocked[kind].add(value)
     facts = {key: found[key] for key in User.model_fields if key != "blocks"}
-    return User.model_validate(facts | {"blocks": blocked})
+    return User.model_validate(facts | {"blocks": blocked}, context=STORED)
 
 
 def changed(connection: Connection, after: int | None) -> UserChanges:

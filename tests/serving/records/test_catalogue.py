@@ -18,6 +18,7 @@ from serving.records.status import (
     resolve,
     strictest,
 )
+from serving.records.tables import items
 
 SHA = "ab" * 32
 
@@ -52,6 +53,15 @@ def test_an_item_comes_back_as_it_was_stored(records: Records) -> None:
     )
     assert stored.item.tags == ("tea", "壶")
     assert (stored.content_version, stored.deleted) == (1, False)
+
+
+def test_a_region_stored_before_regions_were_checked_is_still_read(records: Records) -> None:
+    put(records, product(regions=["GB"]))
+    with records.engine.begin() as connection:
+        connection.execute(items.update().values(regions=["UK"]))
+    assert records.read(catalogue.get, "p1").item.regions == ("UK",)
+    with pytest.raises(BadRows, match="such region"):
+        put(records, product(regions=["UK"]))
 
 
 def test_a_batch_with_bad_rows_stores_nothing_and_lists_every_fault(records: Records) -> None:
