@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
+from configs.regions import known_regions
 from configs.schema import Section
 
 Weight = Field(default=0.0, ge=0, le=100)
@@ -197,8 +198,11 @@ class CalendarEvent(Section):
 
     @field_validator("regions")
     @classmethod
-    def _upper(cls, regions: frozenset[str]) -> frozenset[str]:
-        return frozenset(one.upper() for one in regions)
+    def _known(cls, regions: frozenset[str]) -> frozenset[str]:
+        codes = frozenset(one.upper() for one in regions)
+        if unknown := sorted(codes - known_regions()):
+            raise ValueError(f"{', '.join(unknown)}: no such region; give codes of ISO 3166")
+        return codes
 
     @model_validator(mode="after")
     def _ends_later(self) -> Self:

@@ -221,7 +221,7 @@ async def _standing_of(
     services: Services, body: Who, now_ms: int
 ) -> tuple[Standing, tuple[str, ...]]:
     """Who asks by the records, and why the answer must not be personal, if so."""
-    region = (body.context.region or "").upper() or None
+    region = body.context.region
     if body.user_id is None:
         return Standing(region), ()
     try:

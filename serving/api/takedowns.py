@@ -53,7 +53,7 @@ def takedown_routes(services: Services) -> Sequence[JsonRoute[Any]]:
     def deciding(status: Status) -> Any:
         async def decide(body: TakedownBody, request: Request) -> dict[str, Any]:
             visibility = services.stores.visibility
-            scope = Scope(region=(body.region or ANY).upper())
+            scope = Scope(region=body.region or ANY)
             row = await recorded(
                 visibility.decide, actor_of(request), body.item_id, status, scope, body.reason
             )

@@ -102,15 +102,3 @@ def among(rows: Rows, members: Rows) -> Mask:
     table[members] = True
     found: Mask = table[rows]
     return found
-
-
-def ranked(candidates: Candidates, scores: Vectors) -> Candidates:
-    """Candidates with their scores, best first; NaN last, ties in their former order."""
-    return replace(candidates, scores=scores).take(best_first(scores))
-
-
-def best_first(scores: Vectors) -> Rows:
-    """Positions [N] by score, NaN last, ties in their order."""
-    missing = np.isnan(scores)
-    order: Rows = np.lexsort((np.where(missing, 0, -scores), missing))
-    return order

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from serving.feed.candidates import SOURCES
 from serving.feed.rules import Boost, FeedRules, Pin
 
 ControlKind = Literal["pin", "boost", "bury", "kill"]
-KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 ANYWHERE = "*"
 LAST_POSITION = 100
 LARGEST_FACTOR = 10.0

@@ -28,11 +28,6 @@ class Timetable:
         return stretch.get(region or EVERYWHERE) or stretch[EVERYWHERE]
 
 
-def unchanging(rules: FeedRules) -> Timetable:
-    """The same rules everywhere and always."""
-    return Timetable((), ({EVERYWHERE: rules},))
-
-
 @dataclass(frozen=True)
 class Rulebook:
     """Every surface's rules.

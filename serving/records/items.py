@@ -32,21 +32,23 @@ Prose = Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00]*$
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
-def known_region(code: str, info: ValidationInfo) -> str:
+def known_region(code: str) -> str:
     """Return a region's code in capitals.
 
     Raises:
-        ValueError: there is no such region, and the row was not stored by an older version.
+        ValueError: there is no such region.
     """
-    if info.context == STORED:
-        return code
     # A typo would hide an item from everyone, or take it down nowhere, and nobody would be told.
     if code.upper() not in known_regions():
         raise ValueError("no such region; give a code of ISO 3166 such as CN or GB")
     return code.upper()
 
 
-Region = Annotated[str, AfterValidator(known_region)]
+def _entering_region(code: str, info: ValidationInfo) -> str:
+    return code if info.context == STORED else known_region(code)
+
+
+Region = Annotated[str, AfterValidator(_entering_region)]
 
 
 class Media(BaseModel):

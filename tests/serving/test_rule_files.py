@@ -102,6 +102,7 @@ def test_contradicting_limits_are_refused_with_both_keys(
         ("ends: 2026-11-12", "ends: 2026-11-09", ["not later than starts"]),
         ("{category: tea, factor: 1.5}", "{factor: 1.5}", ["name one of item, creator, category"]),
         ("T00:00:00Z\n    regions", "\n    regions", ["ends"]),
+        ("[cn]", "[cn, uk]", ["regions", "UK"]),
     ],
 )
 def test_a_calendar_that_contradicts_itself_or_a_surface_is_refused(

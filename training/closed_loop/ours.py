@@ -28,7 +28,6 @@ from training.datasets.simulator import Responses, shown_after_ms
 
 SPARE_ITEMS = 10  # as the server asks for, to stand in for what cannot be served
 SLOTS = 9  # source of the draws of exploration slots
-ADULT_YEARS = 18
 
 
 @dataclass

@@ -7,7 +7,7 @@ import numpy as np
 from embeddings.live_model import LiveModel
 from serving.api.schemas import FeedAnswer, PageAnswer, RankAnswer
 from serving.feed.rules import FeedRules
-from serving.feed.timetable import Rulebook, unchanging
+from serving.feed.timetable import EVERYWHERE, Rulebook, Timetable
 from serving.live.event_stream import Appended, LoggedEvent
 from serving.live.pages import CommittedPage, Impression, PageDraft
 from serving.live.state import StateUnreachableError, UserState
@@ -157,7 +157,8 @@ def test_every_part_of_the_context_is_taken(served: Served) -> None:
 def test_a_surface_has_its_own_rules(served: Served) -> None:
     strict = FeedRules(500, 100, creator_window=100, creator_limit=1)
     surfaces = served.services.rulebook.surfaces
-    served.services.rulebook = Rulebook("t", {**surfaces, "home": unchanging(strict)}, "default")
+    always = Timetable((), ({EVERYWHERE: strict},))
+    served.services.rulebook = Rulebook("t", {**surfaces, "home": always}, "default")
     page = feed(served, user_id="u", k=30, context={"surface": "home"})
     creators = [item.creator_id for item in page.items]
     assert len(creators) == len(set(creators))
