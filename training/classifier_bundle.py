@@ -156,7 +156,7 @@ def sources_table(labelled: LabelledContent, split: NDArray[np.object_]) -> str:
     lines = ["| source | licence | train | calibration | test |", "|---|---|---|---|---|"]
     for name in dict.fromkeys(names):
         counts = [int((split[names == name] == part).sum()) for part in _PARTS]
-        cells = [str(name), LICENCES[str(name)], *map(str, counts)]
+        cells = [str(name), LICENCES.get(str(name), "your own"), *map(str, counts)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -3,10 +3,11 @@
     python -m training.train_classifier --config configs/classifier.yaml \\
         --data ../shared/data --out BUNDLE
 
-Sources are joined with their unknown labels left unknown, divided by near-duplicate cluster,
-written a second time with evasions (training's own operators only), encoded, fitted, calibrated on
-rows and templates that the fit has not seen, and sealed as a moderation bundle that
-``training.publish`` takes, together with the picture part (``training.picture_bundle``).
+``--labelled FILE ...`` adds texts of your own, labelled in Parquet. Sources are joined with their
+unknown labels left unknown, divided by near-duplicate cluster, written a second time with evasions
+(training's own operators only), encoded, fitted, calibrated on rows and templates that the fit has
+not seen, and sealed as a moderation bundle that ``training.publish`` takes, together with the
+picture part (``training.picture_bundle``).
 """
 
 import argparse
@@ -57,15 +58,15 @@ _WORDS = re.compile(r"[\u4e00-\u9fff]{2,4}|[A-Za-z]{3,}")
 
 def main() -> None:
     """Run the recipe and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pictures", type=Path, default=PICTURES, help="recipe of their head")
-    arguments = parser.parse_args()
+    line = parser()
+    arguments = line.parse_args()
     recipe = load(arguments.config, ClassifierRecipe)
 
-    labelled = sources(arguments.data, recipe.data, recipe.seed)
+    ours = sources(arguments.data, recipe.data, recipe.seed)
+    try:
+        labelled = with_own(ours, arguments.labelled, recipe.labels)
+    except (OSError, ValueError) as error:
+        line.error(str(error))
     split = divided(labelled, recipe.seed)
     with tempfile.TemporaryDirectory() as made:
         folder = encoder_folder(recipe, Path(made))
@@ -88,6 +89,17 @@ def main() -> None:
         manifest, parity = pack_classifier(model, facts, arguments.out, parts)
     figures |= {"parity": parity, "version": manifest.version}
     print_report("train_classifier", figures=figures, seed=recipe.seed)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    line = argparse.ArgumentParser(description=__doc__)
+    line.add_argument("--config", type=Path, required=True)
+    line.add_argument("--data", type=Path, required=True)
+    line.add_argument("--out", type=Path, required=True)
+    line.add_argument("--labelled", type=Path, nargs="+", default=[], help="own texts, Parquet")
+    line.add_argument("--pictures", type=Path, default=PICTURES, help="recipe of their head")
+    return line
 
 
 def trained(
@@ -180,6 +192,18 @@ def sources(data: Path, settings: ClassifierData, seed: int) -> LabelledContent:
             ),
         ]
     )
+
+
+def with_own(
+    ours: LabelledContent, files: Sequence[Path], labels: tuple[str, ...]
+) -> LabelledContent:
+    """Content of our sources and of somebody's own files, with the recipe's labels.
+
+    Raises:
+        ValueError: a file is not as it must be, or labels and recipe do not agree.
+    """
+    own = [moderation.own_texts(path) for path in files]
+    return moderation.of_labels(moderation.joined([ours, *own]), labels)
 
 
 def divided(labelled: LabelledContent, seed: int) -> NDArray[np.object_]:

@@ -13,12 +13,14 @@ from tests.benchmarks.robustness.suite import cases
 from training.datasets.contrasts import contrasts
 from training.datasets.moderation import (
     content,
-    from_parquet,
     joined,
     near_duplicate_clusters,
+    of_labels,
+    own_texts,
     split_by_cluster,
 )
 from training.evasion import CHINESE, ENGLISH
+from training.train_classifier import with_own
 
 
 def test_unknown_labels_stay_unknown_when_sets_are_joined() -> None:
@@ -35,17 +37,30 @@ def write(path: Path, **columns: list[object]) -> Path:
     return path
 
 
-def test_parquet_of_text_and_labels_is_read(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.parquet", text=["a", "b"], source=["s", "s"], hate=[1, None])
-    assert from_parquet(path).texts() == ["a", "b"]
-    np.testing.assert_array_equal(from_parquet(path).targets(), np.array([[1], [np.nan]], "f4"))
+def test_own_texts_are_a_source_of_the_name_of_their_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", text=["a", None, "b", ""], hate=[1, 0, None, 1])
+    own = own_texts(path)
+    assert (own.texts(), own.sources().tolist()) == (["a", "b"], ["own/x", "own/x"])
+    np.testing.assert_array_equal(own.targets(), np.array([[1], [np.nan]], "f4"))
+
+
+def test_own_labels_must_be_those_of_the_recipe(tmp_path: Path) -> None:
+    ours = content(["a"], "one", {"hate": [1.0]}, ("hate",))
+    path = write(tmp_path / "x.parquet", text=["b"], sexual=[1])
+    both = with_own(ours, [path], ("sexual", "hate"))
+    np.testing.assert_array_equal(both.targets(), np.array([[np.nan, 1], [1, np.nan]], "f4"))
+    with pytest.raises(ValueError, match="labelled but not trained"):
+        with_own(ours, [path], ("hate",))
+    with pytest.raises(ValueError, match="no source knows"):
+        of_labels(ours, ("hate", "violence"))
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
         ({"text": ["a"], "source": ["s"], "rude": [1]}, "neither content nor labels"),
-        ({"source": ["s"], "hate": [1]}, "neither a text nor an image"),
+        ({"source": ["s"], "hate": [1]}, "needs a column text"),
+        ({"text": ["a"], "source": ["s"]}, "one or more labels"),
         ({"text": ["a"], "source": ["s"], "hate": [2]}, "0, 1 or null"),
     ],
 )
@@ -53,7 +68,7 @@ def test_wrong_parquet_is_refused(
     tmp_path: Path, columns: dict[str, list[object]], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        from_parquet(write(tmp_path / "x.parquet", **columns))
+        own_texts(write(tmp_path / "x.parquet", **columns))
 
 
 def test_near_copies_fall_into_one_cluster_and_one_split() -> None:

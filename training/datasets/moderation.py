@@ -1,7 +1,7 @@
 """Labelled content: one Arrow table a source, with a column for each label.
 
-A label's column holds 1, 0 or null; null is unknown and never counts as negative. Any Parquet
-file of the same columns is read by `from_parquet`.
+A label's column holds 1, 0 or null; null is unknown and never counts as negative. Anybody's own
+Parquet file of the same columns is read by `own_texts`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,6 +37,7 @@ LICENCES = {
     "held_contrasts_zh": "ours",
     "held_contrasts_en": "ours",
 }
+OWN = "own/"  # begins the names of sources that are not ours
 _SHINGLE = 4  # characters
 _PERMUTATIONS = 64
 
@@ -85,32 +86,33 @@ def content(
     return LabelledContent(pa.table(columns), labels)
 
 
-def from_parquet(path: Path) -> LabelledContent:
-    """Read labelled content.
+def own_texts(path: Path) -> LabelledContent:
+    """Read someone's own labelled texts; the file is a source by its name.
+
+    Columns are those of ``CONTENT``, of which `text` is needed, and labels of
+    ``configs/labels.yaml``. Rows without a text say nothing to a text classifier and are left out.
 
     Raises:
-        ValueError: `text` and `image` both lack, a column is no label, or a value is not 0, 1
-            or null.
+        OSError: the file cannot be read.
+        ValueError: it is no Parquet, has no `text`, no label or a column that is no label, or a
+            value is not 0, 1 or null.
     """
-    table = pq.read_table(path)
-    known = load_labels().labels
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: is no Parquet: {error}") from error
     labels = tuple(name for name in table.column_names if name not in CONTENT.names)
-    strange = [name for name in labels if name not in known]
-    if strange:
+    if strange := [name for name in labels if name not in load_labels().labels]:
         raise ValueError(f"{path}: columns {strange} are neither content nor labels")
-    if not {"text", "image"} & set(table.column_names):
-        raise ValueError(f"{path}: neither a text nor an image column")
+    if "text" not in table.column_names or not labels:
+        raise ValueError(f"{path}: needs a column text and one or more labels")
     for name in labels:
         odd = pc.unique(table[name].cast(pa.float32())).drop_null().to_pylist()
         if set(odd) - {0.0, 1.0}:
             raise ValueError(f"{path}: {name} holds {odd}; a label is 0, 1 or null")
-    rows = table.num_rows
-    columns = {
-        field.name: table[field.name] if field.name in table.column_names else pa.nulls(rows)
-        for field in CONTENT
-    }
-    columns |= {name: table[name].cast(pa.float32()) for name in labels}
-    return LabelledContent(pa.table(columns), labels)
+    table = table.filter(pc.greater(pc.utf8_length(pc.fill_null(table["text"], "")), 0))
+    known = {name: table[name].cast(pa.float32()).to_pylist() for name in labels}
+    return content(table["text"].to_pylist(), OWN + path.stem, known, labels)
 
 
 def joined(parts: Sequence[LabelledContent]) -> LabelledContent:
@@ -124,6 +126,24 @@ def joined(parts: Sequence[LabelledContent]) -> LabelledContent:
                 table = table.append_column(label, pa.nulls(len(table), pa.float32()))
         tables.append(table.select([*CONTENT.names, *labels]))
     return LabelledContent(pa.concat_tables(tables), labels)
+
+
+def of_labels(labelled: LabelledContent, labels: tuple[str, ...]) -> LabelledContent:
+    """The same content with its labels in this order.
+
+    Raises:
+        ValueError: a label of the content is not among these, or one of these nowhere known.
+    """
+    known = {
+        name
+        for name in labelled.labels
+        if labelled.table[name].null_count < labelled.table.num_rows
+    }
+    if strange := sorted(known - set(labels)):
+        raise ValueError(f"{strange} are labelled but not trained: add them to the recipe's labels")
+    if missing := [name for name in labels if name not in known]:
+        raise ValueError(f"{missing} stand in the recipe's labels, and no source knows them")
+    return LabelledContent(labelled.table.select([*CONTENT.names, *labels]), labels)
 
 
 def coldataset(data: Path) -> LabelledContent:
