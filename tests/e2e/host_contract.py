@@ -94,7 +94,7 @@ class HostContract:
         assert receipt.json()["stores"] == {
             "archive": 12,
             "state": 1,
-            "live_state": 1,
+            "live_state": 2,
             "records": 1,
         }
         refused = server.http.post("/v1/events", json={"events": [like(user, "item-3")]})
