@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("tidegate").setLevel(logging.INFO)
     ended = threading.Event()
-    signal.signal(signal.SIGTERM, interrupting(ended))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupting(ended))
     try:
         options = parsed(arguments)
         if options.command is not None:
