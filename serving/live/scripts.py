@@ -1,5 +1,6 @@
 """Lua scripts of the state server: one atomic step each, sent once and then named by checksum."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -41,12 +42,20 @@ async def answered(answer: Awaitable[Answer]) -> Answer:
     """Wait for a reply of the state server.
 
     Raises:
+        CancelledError: the task was cancelled.
         StateFullError: its disk is full.
         StateUnreachableError: it gave none, or refused.
     """
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task else 0
     try:
-        return await answer
+        found = await answer
     except (RedisError, OSError) as error:
         if "No space left on device" in str(error):
             raise StateFullError(str(error)) from error
         raise StateUnreachableError(f"{type(error).__name__}: {error}") from error
+    if task and task.cancelling() > cancelled:
+        # redis-py sends within asyncio.wait_for, which loses a cancellation that comes just as it
+        # ends (Python before 3.12); a loop that nobody can end any more would keep its process.
+        raise asyncio.CancelledError
+    return found
