@@ -103,8 +103,8 @@ def scarcity(rows: Rows, rules: ReachRules, signals: SignalBoard) -> Vectors:
     """What is left of the value of each row by how often it was shown: [K] in [1 - loss, 1].
 
     Linear in the rank of exposure, as the Gini coefficient's gradient is (its definition by ranks:
-    Yitzhaki and Schechtman, The Gini Methodology, 2013, chapter 2): of all prices on exposure this
-    buys most equality for a given value.
+    Yitzhaki and Schechtman, The Gini Methodology, 2013, chapter 2), so that to first order no
+    other price on exposure buys more equality for the same value.
     """
     left: Vectors = 1 - np.float32(rules.loss) * signals.exposure_rank(rows)
     return left
